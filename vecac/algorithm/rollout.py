@@ -1,0 +1,139 @@
+"""The rollout buffer: T steps of N environments, preallocated, with the two masks.
+
+Shapes: T rollout steps, N environments, D observation size.
+
+The environments write into host memory, the learner reads on its device. On the CPU both are the
+same tensors. For CUDA the host side is pinned: each observation is sent ahead as the policy needs
+it, everything else in one go when the rollout is complete.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class RolloutTensors:
+    """One side of the buffer; every tensor is contiguous.
+
+    obs_SND float32, S = T + 1: row t was acted on at step t, the last row is acted on next.
+    action_TN int64; reward_TN float32, unscaled; terminated_TN, truncated_TN, valid_TN bool.
+    final_obs_TND float32 or None: the true successor where an episode ended at step t, for the
+    autoreset modes in which row t + 1 of obs already is the next episode's. Other rows are stale.
+    """
+
+    obs_SND: Tensor
+    action_TN: Tensor
+    reward_TN: Tensor
+    terminated_TN: Tensor
+    truncated_TN: Tensor
+    valid_TN: Tensor
+    final_obs_TND: Tensor | None
+
+
+def _allocate(
+    num_steps: int, num_envs: int, obs_size: int, hides_final_obs: bool, device: torch.device, pinned: bool
+) -> RolloutTensors:
+    def zeros(*shape: int, dtype: torch.dtype) -> Tensor:
+        return torch.zeros(shape, dtype=dtype, device=device, pin_memory=pinned)
+
+    block = (num_steps, num_envs)
+    return RolloutTensors(
+        obs_SND=zeros(num_steps + 1, num_envs, obs_size, dtype=torch.float32),
+        action_TN=zeros(*block, dtype=torch.int64),
+        reward_TN=zeros(*block, dtype=torch.float32),
+        terminated_TN=zeros(*block, dtype=torch.bool),
+        truncated_TN=zeros(*block, dtype=torch.bool),
+        valid_TN=zeros(*block, dtype=torch.bool),
+        final_obs_TND=zeros(*block, obs_size, dtype=torch.float32) if hides_final_obs else None,
+    )
+
+
+class Rollout:
+    """The buffer. `tensors` is the learner's side; the arrays of the same names are the host's.
+
+    Args:
+        num_steps: T.
+        num_envs: N.
+        obs_size: D.
+        hides_final_obs: whether the autoreset mode replaces final observations (see RolloutTensors).
+        device: the learner's device.
+        staged: keep a host side apart from the learner's. Needed for any device but the CPU.
+    """
+
+    def __init__(
+        self,
+        num_steps: int,
+        num_envs: int,
+        obs_size: int,
+        hides_final_obs: bool,
+        device: torch.device,
+        staged: bool | None = None,
+    ) -> None:
+        self.num_steps = num_steps
+        self.num_envs = num_envs
+        self.staged = device.type != "cpu" if staged is None else staged
+        sizes = (num_steps, num_envs, obs_size, hides_final_obs)
+        self.tensors = _allocate(*sizes, device, pinned=False)
+        self._host = self.tensors
+        if self.staged:
+            self._host = _allocate(*sizes, torch.device("cpu"), pinned=device.type == "cuda")
+        # Small rows are written faster through NumPy than through torch; the memory is the same.
+        host = self._host
+        self.obs_SND: NDArray[np.float32] = host.obs_SND.numpy()
+        self.reward_TN: NDArray[np.float32] = host.reward_TN.numpy()
+        self.terminated_TN: NDArray[np.bool_] = host.terminated_TN.numpy()
+        self.truncated_TN: NDArray[np.bool_] = host.truncated_TN.numpy()
+        self.valid_TN: NDArray[np.bool_] = host.valid_TN.numpy()
+        self._final_obs_TND: NDArray[np.float32] | None = None
+        if host.final_obs_TND is not None:
+            self._final_obs_TND = host.final_obs_TND.numpy()
+
+    def start(self, obs_ND: NDArray[np.float32]) -> None:
+        """Begin a rollout at the observations the policy acts on next."""
+        self._put_obs(0, obs_ND)
+
+    def insert(
+        self,
+        t: int,
+        *,
+        reward_N: NDArray[np.float32],
+        terminated_N: NDArray[np.bool_],
+        truncated_N: NDArray[np.bool_],
+        valid_N: NDArray[np.bool_],
+        next_obs_ND: NDArray[np.float32],
+        obs_ND: NDArray[np.float32],
+    ) -> None:
+        """Copy what step t led to; nothing keeps a reference to the arrays.
+
+        Args:
+            t: the step, 0 to T - 1, in order.
+            reward_N: unscaled rewards.
+            terminated_N, truncated_N, valid_N: the masks of this step.
+            next_obs_ND: the true successors, before any reset.
+            obs_ND: the observations to act on at step t + 1.
+        """
+        self.reward_TN[t] = reward_N
+        self.terminated_TN[t] = terminated_N
+        self.truncated_TN[t] = truncated_N
+        self.valid_TN[t] = valid_N
+        if self._final_obs_TND is not None:
+            ended_N = terminated_N | truncated_N
+            self._final_obs_TND[t, ended_N] = next_obs_ND[ended_N]
+        self._put_obs(t + 1, obs_ND)
+
+    def finish(self) -> None:
+        """Send what the learner's side still lacks; call once all T steps are in."""
+        if self.staged:
+            for name in ("reward_TN", "terminated_TN", "truncated_TN", "valid_TN", "final_obs_TND"):
+                host = getattr(self._host, name)
+                if host is not None:
+                    getattr(self.tensors, name).copy_(host, non_blocking=True)
+
+    def _put_obs(self, row: int, obs_ND: NDArray[np.float32]) -> None:
+        self.obs_SND[row] = obs_ND
+        if self.staged:
+            self.tensors.obs_SND[row].copy_(self._host.obs_SND[row], non_blocking=True)

@@ -1,0 +1,164 @@
+"""Every setting of a run, validated. A field is a flag: num_envs is --num-envs."""
+
+import dataclasses
+import math
+import re
+import types
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import tyro
+
+from vecac.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Config:
+    """The settings of one training run; the defaults are the notebook's hyperparameters.
+
+    Raises:
+        UsageError: a value is of the wrong type or out of its range; the message names the flag.
+    """
+
+    env_id: str = "CartPole-v1"
+    """Gymnasium environment id; one of your own is module:Id-v0."""
+    num_envs: int = 16
+    """Copies of the environment that step together (N)."""
+    n_rollout: Annotated[int, tyro.conf.arg(aliases=["--num-steps"])] = 10
+    """Steps of every copy between two updates (T)."""
+    total_timesteps: int = 1_000_000
+    """Env steps to train for; the run stops after the first update that reaches them."""
+    learning_rate: float = 2e-4
+    """Adam's step size."""
+    anneal_lr: bool = False
+    """Scale the learning rate linearly down to 0 over total_timesteps."""
+    gamma: float = 0.98
+    """Discount factor."""
+    td_lambda: float = 0.0
+    """Lambda of the TD(lambda) target; 0 is the one-step target, 1 Monte Carlo."""
+    reward_scale: float = 0.01
+    """Factor on rewards inside the loss; reported returns are unscaled."""
+    ent_coef: float = 0.0
+    """Weight of the entropy bonus in the loss."""
+    vf_coef: float = 1.0
+    """Weight of the value loss."""
+    max_grad_norm: float | None = None
+    """Clip the gradient's global norm to this; None clips nothing."""
+    hidden_size: int = 256
+    """Width of the hidden layer that policy and value share."""
+    bootstrap_truncated: bool = True
+    """Bootstrap the target from the final observation where a time limit cut an episode off."""
+    engine: Literal["sync", "async", "vector"] = "sync"
+    """Who steps the copies: one process, a worker process each, or the environment's own vector form."""
+    autoreset_mode: Literal["next-step", "same-step", "disabled"] = "next-step"
+    """Gymnasium's autoreset mode; every mode trains on the same transitions."""
+    start_method: Literal["default", "fork", "forkserver", "spawn"] = "default"
+    """How --engine async starts its worker processes."""
+    shared_memory: bool = True
+    """Whether --engine async passes observations through shared memory, not pipes."""
+    device: str = "auto"
+    """Where the network learns: auto, cpu, cuda or cuda:N."""
+    num_threads: int = 0
+    """CPU threads for the network; 0 chooses by the size of the rollout."""
+    seed: int = 1
+    """Every random stream of the run is derived from it."""
+    log_dir: str = "logs"
+    """Folder that run folders are created in."""
+    run_name: str = "vecac"
+    """Part of the run folder's name."""
+    log_interval: int = 0
+    """Env steps between two log rows; 0 is total_timesteps / 200."""
+    checkpoint_interval: float = 60.0
+    """Seconds between two checkpoints; changes no number."""
+    target_return: float | None = None
+    """Stop once the mean return of the last 100 episodes reaches this."""
+    eval_episodes: int = 100
+    """Episodes of the greedy and of the sampled evaluation at the end; 0 for none."""
+    quiet: bool = False
+    """Print nothing but warnings and errors."""
+
+    def __post_init__(self) -> None:
+        for name, hint in get_type_hints(type(self)).items():
+            _check_type(name, getattr(self, name), hint)
+        for name, (holds, wanted) in _RANGES.items():
+            value = getattr(self, name)
+            if value is not None and not holds(value):
+                raise UsageError(f"{flag(name)} must be {wanted}, not {value!r}")
+        if self.engine != "async":
+            for name in ("start_method", "shared_memory"):
+                if getattr(self, name) != Config.__dataclass_fields__[name].default:
+                    raise UsageError(
+                        f"{flag(name)} concerns worker processes, which --engine {self.engine} "
+                        "does not have: leave it out or use --engine async"
+                    )
+
+    @property
+    def log_every(self) -> int:
+        """Env steps between two log rows, resolved."""
+        return self.log_interval or max(1, self.total_timesteps // 200)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every field as a JSON-ready value."""
+        return dataclasses.asdict(self)
+
+
+def flag(field: str) -> str:
+    """The command-line spelling of a field."""
+    return "--" + field.replace("_", "-")
+
+
+Rule = tuple[Callable[[Any], bool], str]
+
+
+def _at_least(bound: int) -> Rule:
+    return lambda value: value >= bound, f"{bound} or more"
+
+
+_POSITIVE: Rule = (lambda value: value > 0, "greater than 0")
+_FRACTION: Rule = (lambda value: 0 <= value <= 1, "between 0 and 1")
+_NOT_EMPTY: Rule = (lambda value: value.strip() != "", "a name that is not empty")
+_DEVICE: Rule = (
+    lambda value: re.fullmatch(r"auto|cpu|cuda(:\d+)?", value) is not None,
+    "auto, cpu, cuda or cuda:N",
+)
+
+_RANGES: dict[str, Rule] = {
+    "env_id": _NOT_EMPTY,
+    "num_envs": _at_least(1),
+    "n_rollout": _at_least(1),
+    "total_timesteps": _at_least(1),
+    "learning_rate": _POSITIVE,
+    "gamma": _FRACTION,
+    "td_lambda": _FRACTION,
+    "reward_scale": _POSITIVE,
+    "ent_coef": _at_least(0),
+    "vf_coef": _at_least(0),
+    "max_grad_norm": _POSITIVE,
+    "hidden_size": _at_least(1),
+    "device": _DEVICE,
+    "num_threads": _at_least(0),
+    "seed": _at_least(0),
+    "log_dir": _NOT_EMPTY,
+    "run_name": _NOT_EMPTY,
+    "log_interval": _at_least(0),
+    "checkpoint_interval": _POSITIVE,
+    "eval_episodes": _at_least(0),
+}
+
+
+def _check_type(name: str, value: object, hint: Any) -> None:
+    """Refuse a value that the field's annotation does not admit; an int passes for a float."""
+    if get_origin(hint) is Literal:
+        if value not in get_args(hint):
+            raise UsageError(f"{flag(name)} must be one of {', '.join(get_args(hint))}, not {value!r}")
+        return
+    allowed = get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if float in allowed:
+        allowed = (*allowed, int)
+    is_bool = isinstance(value, bool)
+    if not isinstance(value, allowed) or (is_bool and bool not in allowed):
+        kind = {int: "a whole number", bool: "True or False", str: "text"}.get(hint, "a number")
+        raise UsageError(f"{flag(name)} must be {kind}, not {value!r}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UsageError(f"{flag(name)} must be a finite number, not {value!r}")
