@@ -1,0 +1,49 @@
+import pytest
+from gymnasium import spaces
+
+from vecac.environments.registry import find_spec, require_spaces, reward_threshold
+from vecac.errors import UsageError
+
+
+def test_threshold_comes_from_the_registry():
+    assert reward_threshold("CartPole-v1") == 475.0
+    assert reward_threshold("scripted_environments:Counting-v0") == 1000.0
+    assert reward_threshold("scripted_environments:Random-v0") is None
+
+
+def test_a_module_is_imported_to_find_its_environment():
+    assert find_spec("scripted_environments:Echo-v0").id == "Echo-v0"
+
+
+@pytest.mark.parametrize(
+    ("env_id", "message"),
+    [
+        ("no_such_module:Id-v0", "module no_such_module cannot be imported"),
+        ("scripted_environments:NoSuch-v0", "NoSuch"),
+        ("CartPole-v77", "CartPole"),
+        (":", "Name a registered environment"),
+    ],
+)
+def test_unknown_ids_are_explained(env_id, message):
+    with pytest.raises(UsageError, match=message):
+        find_spec(env_id)
+
+
+def test_supported_spaces_pass():
+    require_spaces("Any-v0", spaces.Box(-1, 1, (3,)), spaces.Discrete(2))
+    require_spaces("Any-v0", spaces.Box(0, 255, (3,), "uint8"), spaces.Discrete(2, start=-1))
+
+
+@pytest.mark.parametrize(
+    ("observation", "action", "named"),
+    [
+        (spaces.Discrete(5), spaces.Discrete(2), r"Discrete\(5\)"),
+        (spaces.Box(0, 1, (2, 2)), spaces.Discrete(2), r"Box\(0.0, 1.0, \(2, 2\)"),
+        (spaces.Box(0, 1, ()), spaces.Discrete(2), "Box"),
+        (spaces.Box(0, 1, (3,)), spaces.MultiDiscrete([2, 2]), "MultiDiscrete"),
+        (spaces.Box(0, 1, (3,)), spaces.Box(0, 1, (1,)), "only Discrete is supported"),
+    ],
+)
+def test_other_spaces_are_named(observation, action, named):
+    with pytest.raises(UsageError, match=named):
+        require_spaces("Any-v0", observation, action)

@@ -1,0 +1,76 @@
+"""Workers end, and end soon, in whatever state they are."""
+
+import os
+import signal
+import time
+from contextlib import suppress
+
+import numpy as np
+import pytest
+
+from vecac.config import Config
+from vecac.environments.supervision import GRACE_SECONDS
+from vecac.environments.vector import make_environments
+
+
+def start(env_id, num_envs=3):
+    environments = make_environments(
+        Config(
+            env_id=f"scripted_environments:{env_id}-v0",
+            num_envs=num_envs,
+            engine="async",
+            start_method="fork",
+        )
+    )
+    environments.reset()
+    return environments, environments._envs.processes
+
+
+def nothing(environments, processes):
+    pass
+
+
+def kill_the_first(environments, processes):
+    os.kill(processes[0].pid, signal.SIGKILL)
+    processes[0].join()
+
+
+def stop_the_second(environments, processes):
+    os.kill(processes[1].pid, signal.SIGSTOP)
+
+
+def leave_in_the_middle_of_a_step(environments, processes):
+    environments._envs.step_async(np.zeros(len(processes), np.int64))
+
+
+def kill_one_in_the_middle_of_a_step(environments, processes):
+    environments._envs.step_async(np.zeros(len(processes), np.int64))
+    kill_the_first(environments, processes)
+    with suppress(Exception):
+        environments._envs.step_wait()
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        nothing,
+        kill_the_first,
+        stop_the_second,
+        leave_in_the_middle_of_a_step,
+        kill_one_in_the_middle_of_a_step,
+    ],
+)
+def test_no_worker_outlives_close(harm):
+    environments, processes = start("Sleeping")
+    harm(environments, processes)
+    before = time.monotonic()
+    environments.close()
+    assert time.monotonic() - before < 2 * GRACE_SECONDS + 3
+    assert not any(process.is_alive() for process in processes)
+    environments.close()
+
+
+def test_workers_that_can_are_asked_before_they_are_terminated():
+    environments, processes = start("Counting")
+    environments.close()
+    assert [process.exitcode for process in processes] == [0, 0, 0]

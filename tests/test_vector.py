@@ -1,0 +1,295 @@
+"""What a transition was, whatever the backend and the autoreset mode."""
+
+import math
+from contextlib import closing
+
+import numpy as np
+import pytest
+
+from vecac.config import Config
+from vecac.environments.vector import make_environments
+from vecac.errors import EnvironmentFault, UsageError
+
+MODES = ["next-step", "same-step", "disabled"]
+BACKENDS = [
+    {"engine": "sync"},
+    {"engine": "async", "start_method": "fork"},
+    {"engine": "async", "start_method": "fork", "shared_memory": False},
+]
+
+
+def make(name, num_envs=2, **settings):
+    return closing(
+        make_environments(Config(env_id=f"scripted_environments:{name}-v0", num_envs=num_envs, **settings))
+    )
+
+
+def rows(array):
+    return array.tolist()
+
+
+@pytest.mark.parametrize("backend", BACKENDS, ids=str)
+@pytest.mark.parametrize("name", ["Counting", "CountingReused"])
+def test_next_step_literally(backend, name):
+    with make(name, 1, autoreset_mode="next-step", **backend) as environments:
+        assert rows(environments.reset()) == [[0, 0]]
+        expected = [  # obs, reward, terminated, truncated, next_obs, valid
+            ([0, 0], 1, False, False, [0, 1], True),
+            ([0, 1], 2, True, False, [0, 2], True),
+            ([0, 2], 0, False, False, [1, 0], False),
+            ([1, 0], 11, False, False, [1, 1], True),
+            ([1, 1], 12, False, False, [1, 2], True),
+            ([1, 2], 13, False, True, [1, 3], True),
+            ([1, 3], 0, False, False, [2, 0], False),
+            ([2, 0], 21, False, False, [2, 1], True),
+            ([2, 1], 22, False, False, [2, 2], True),
+            ([2, 2], 23, False, False, [2, 3], True),
+            ([2, 3], 24, True, True, [2, 4], True),
+            ([2, 4], 0, False, False, [3, 0], False),
+        ]
+        assert_steps(environments, expected)
+
+
+@pytest.mark.parametrize("backend", BACKENDS, ids=str)
+@pytest.mark.parametrize("name", ["Counting", "CountingReused"])
+@pytest.mark.parametrize("mode", ["same-step", "disabled"])
+def test_same_step_and_disabled_literally(backend, name, mode):
+    with make(name, 1, autoreset_mode=mode, **backend) as environments:
+        assert rows(environments.reset()) == [[0, 0]]
+        expected = [
+            ([0, 0], 1, False, False, [0, 1], True),
+            ([0, 1], 2, True, False, [0, 2], True),
+            ([1, 0], 11, False, False, [1, 1], True),
+            ([1, 1], 12, False, False, [1, 2], True),
+            ([1, 2], 13, False, True, [1, 3], True),
+            ([2, 0], 21, False, False, [2, 1], True),
+            ([2, 1], 22, False, False, [2, 2], True),
+            ([2, 2], 23, False, False, [2, 3], True),
+            ([2, 3], 24, True, True, [2, 4], True),
+            ([3, 0], 31, False, False, [3, 1], True),
+        ]
+        assert_steps(environments, expected)
+
+
+def assert_steps(environments, expected):
+    """Compare after all steps, so that an array which a later step wrote to is found out."""
+    steps = [environments.step(np.zeros(1, np.int64)) for _ in expected]
+    for step, row in zip(steps, expected, strict=True):
+        assert tuple(rows(array)[0] for array in step) == row
+        assert [array.dtype for array in step] == [np.float32, np.float32, bool, bool, np.float32, bool]
+
+
+def stream(num_envs, steps=400, **settings):
+    """Every environment's valid transitions, the action a function of what it showed last."""
+    transitions = [[] for _ in range(num_envs)]
+    with make("Random", num_envs, **settings) as environments:
+        environments.reset()
+        for _ in range(steps):
+            action = (np.abs(environments.obs).sum(axis=1) * 1000).astype(np.int64) % 3
+            step = environments.step(action)
+            for index in np.flatnonzero(step.valid):
+                row = (step.obs, action, step.reward, step.terminated, step.truncated, step.next_obs)
+                transitions[index].append(tuple(array[index].tobytes() for array in row))
+    return transitions
+
+
+def test_every_backend_and_mode_hands_out_the_same_valid_transitions():
+    streams = [stream(3, autoreset_mode=mode, **backend) for mode in MODES for backend in BACKENDS]
+    # NEXT_STEP spends rows on resets: compare as far as it got.
+    length = min(len(transitions) for one in streams for transitions in one)
+    assert length > 250
+    cut = [[transitions[:length] for transitions in one] for one in streams]
+    assert all(one == cut[0] for one in cut[1:])
+    ends = {transition[3:5] for transition in cut[0][0]}
+    assert ends == {(a, b) for a in (b"\0", b"\1") for b in (b"\0", b"\1")}
+    assert cut[0][0] != cut[0][1]
+
+
+def test_one_vector_environment_is_the_sync_one_bit_for_bit():
+    streams = []
+    for engine in ("sync", "vector"):
+        with closing(make_environments(Config(num_envs=1, engine=engine, seed=7))) as environments:
+            environments.reset()
+            steps = []
+            for _ in range(2000):
+                step = environments.step((environments.obs[:, 2] > 0.0).astype(np.int64))
+                steps.append([array.tobytes() for array in step])
+            streams.append(steps)
+    assert streams[0] == streams[1]
+
+
+@pytest.mark.parametrize(("name", "mode"), [("SameStep", "same-step"), ("Disabled", "disabled")])
+def test_a_custom_vector_environment_in_another_mode(name, mode):
+    with make(f"Vector{name}", 2, engine="vector", autoreset_mode=mode) as environments:
+        environments.reset()
+        environments.step(np.zeros(2, np.int64))
+        ending = environments.step(np.zeros(2, np.int64))
+        assert rows(ending.next_obs) == [[0, 2], [0, 2]]
+        assert rows(environments.obs) == [[1, 0], [1, 0]]
+        assert rows(environments.step(np.zeros(2, np.int64)).obs) == [[1, 0], [1, 0]]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("backend", BACKENDS, ids=str)
+def test_reset_between_an_end_and_its_autoreset_starts_anew(backend, mode):
+    with make("Random", 2, autoreset_mode=mode, **backend) as environments:
+        first = environments.reset()
+        while not (step := environments.step(np.zeros(2, np.int64))).terminated.any():
+            pass
+        assert rows(environments.reset()) == rows(first)
+        seen = [[], []]
+        for _ in range(3):
+            step = environments.step(np.ones(2, np.int64))
+            for index in np.flatnonzero(step.valid):
+                seen[index].append((rows(step.obs[index]), rows(step.next_obs[index])))
+        environments.reset()
+        again = environments.step(np.ones(2, np.int64))
+        for index in np.flatnonzero(again.valid):
+            assert seen[index][0] == (rows(again.obs[index]), rows(again.next_obs[index]))
+
+
+def test_each_environment_has_its_own_seed_and_neighbouring_runs_share_none():
+    first = {}
+    for seed in (1, 2):
+        with make("Random", 16, seed=seed) as environments:
+            first[seed] = {tuple(obs) for obs in rows(environments.reset())}
+    assert len(first[1]) == len(first[2]) == 16
+    assert not first[1] & first[2]
+
+
+@pytest.mark.parametrize("backend", BACKENDS, ids=str)
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("nan", "environment 1 returned the observation"),
+        ("inf", "environment 1 returned the observation"),
+        ("huge", "environment 1 returned the observation"),
+        ("short", r"environment 1 returned an observation of shape \(1,\)"),
+        ("flat", r"environment 1 returned an observation of shape \(2, 1\)"),
+        ("scalar", r"environment 1 returned an observation of shape \(\)"),
+        ("reward", "environment 1 returned the reward"),
+        ("raise", "environment 1 raised KeyError: 'a key'"),
+        ("raise two", "environment 1 raised TwoArgumentsError: one and two"),
+    ],
+)
+def test_faults_are_named_with_the_environments_index(backend, fault, message):
+    from scripted_environments import FaultyEnv
+
+    with make("Faulty", 3, **backend) as environments:
+        environments.reset()
+        environments.step(np.zeros(3, np.int64))
+        action = np.array([0, FaultyEnv.FAULTS.index(fault), 0])
+        with pytest.raises(EnvironmentFault, match=message):
+            environments.step(action)
+
+
+@pytest.mark.parametrize("backend", BACKENDS[:2], ids=str)
+def test_a_fault_at_reset_is_named(backend):
+    with (
+        make("NanAtReset", 2, **backend) as environments,
+        pytest.raises(EnvironmentFault, match="environment 0"),
+    ):
+        environments.reset()
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("NoFinal", 'environment 0 ended an episode .* without info\\["final_obs"\\]'),
+        ("FinalShape", "environment 0 returned final observation of shape"),
+        ("Shape", r"returned observations of shape \(2, 1\), expected \(2, 2\)"),
+        ("RewardShape", r"returned reward of shape \(2, 1\)"),
+        ("Nan", "environment 1 returned the observation"),
+    ],
+)
+def test_a_custom_vector_environments_faults_are_named(fault, message):
+    with make(f"Vector{fault}", 2, engine="vector", autoreset_mode="same-step") as environments:
+        environments.reset()
+        with pytest.raises(EnvironmentFault, match=message):
+            for _ in range(2):
+                environments.step(np.zeros(2, np.int64))
+
+
+def test_large_but_finite_numbers_pass():
+    with make("Faulty", 2) as environments:
+        environments.reset()
+        environments._require_finite("observation", np.full((2, 2), 3e38, np.float32))
+        with pytest.raises(EnvironmentFault):
+            environments._require_finite("observation", np.array([[0, 0], [math.inf, 0]], np.float32))
+
+
+@pytest.mark.parametrize("backend", BACKENDS, ids=str)
+def test_a_wrong_action_array_is_refused_before_anything_is_sent(backend):
+    with make("Counting", 2, **backend) as environments:
+        environments.reset()
+        for wrong in (np.zeros(1, np.int64), np.zeros((2, 1), np.int64), np.zeros(2)):
+            with pytest.raises(ValueError, match="action must be"):
+                environments.step(wrong)
+        assert rows(environments.step(np.zeros(2, np.int64)).next_obs) == [[0, 1], [0, 1]]
+
+
+def test_observations_do_not_alias_the_environments_memory():
+    with make("CountingReused", 2) as environments:
+        first = environments.reset()
+        step = environments.step(np.zeros(2, np.int64))
+        assert not np.shares_memory(step.next_obs, environments._envs._observations)
+        step.next_obs[:] = 99
+        environments.step(np.zeros(2, np.int64))
+        assert rows(first) == [[0, 0], [0, 0]]
+
+
+def test_async_environments_live_in_processes_of_their_own():
+    with make("Process", 2, engine="async", start_method="fork") as environments:
+        low, high = environments.reset().T
+        pids = (low + high * 2**16).astype(int).tolist()
+        assert pids == [process.pid for process in environments._envs.processes]
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_start_methods(method):
+    with make("Counting", 2, engine="async", start_method=method) as environments:
+        environments.reset()
+        assert rows(environments.step(np.zeros(2, np.int64)).next_obs) == [[0, 1], [0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("Counting", {"engine": "vector", "autoreset_mode": "next-step"}, "use --autoreset-mode same-step"),
+        ("VectorNoMode", {"engine": "vector"}, "does not say how"),
+        ("VectorOddMode", {"engine": "vector"}, "does not say how"),
+        ("Random", {"engine": "vector"}, "has no vector form"),
+        ("VectorSameStep", {"engine": "sync"}, "only has a vector form"),
+        ("Matrix", {}, r"Box\(0.0, 1.0, \(2, 2\), float32\).* only a Box of one dimension"),
+        ("Matrix", {"engine": "async"}, "only a Box of one dimension"),
+        ("Dict", {}, "only a Box of one dimension"),
+        ("Empty", {}, "only a Box of one dimension"),
+        ("Continuous", {}, "only Discrete is supported"),
+        ("Missing", {}, "Missing"),
+    ],
+)
+def test_what_cannot_be_trained_on_is_refused_by_name(name, settings, message):
+    with pytest.raises(UsageError, match=message):
+        make(name, **settings)
+
+
+@pytest.mark.parametrize("env_id", ["no_such_module:Id-v0", "NoSuchEnvironment-v0", "CartPole-v9", "a b"])
+def test_unknown_environments_are_refused_by_name(env_id):
+    with pytest.raises(UsageError, match=env_id):
+        make_environments(Config(env_id=env_id))
+
+
+@pytest.mark.parametrize("env_id", ["Acrobot-v1", "MountainCar-v0"])
+@pytest.mark.parametrize("engine", ["sync", "async"])
+def test_other_classic_environments(env_id, engine):
+    with closing(make_environments(Config(env_id=env_id, engine=engine, num_envs=2))) as environments:
+        environments.reset()
+        step = environments.step(np.array([0, 2]))
+        assert step.next_obs.shape == (2, environments.obs_size)
+        assert environments.num_actions == 3
+
+
+def test_close_may_be_called_twice():
+    for settings in ({}, {"engine": "async", "start_method": "fork"}):
+        with make("Counting", **settings) as environments:
+            environments.close()

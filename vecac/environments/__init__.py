@@ -1,0 +1,1 @@
+"""Gymnasium's vector environments behind one contract. Imported by worker processes: no torch here."""

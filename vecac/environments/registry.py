@@ -1,0 +1,50 @@
+"""What Gymnasium's registry and an environment's spaces say, before anything is run."""
+
+import importlib
+from typing import Any
+
+import gymnasium as gym
+
+from vecac.errors import UsageError
+
+
+def reward_threshold(env_id: str) -> float | None:
+    """The return at which the environment counts as solved, from Gymnasium's registry."""
+    threshold: float | None = find_spec(env_id).reward_threshold
+    return threshold
+
+
+def find_spec(env_id: str) -> Any:
+    """The registry's entry of `Id-v0` or `module:Id-v0`, whose module is imported first.
+
+    Raises:
+        UsageError: there is no such module or environment.
+    """
+    module, _, name = env_id.rpartition(":")
+    try:
+        if module:
+            importlib.import_module(module)
+        return gym.spec(name)
+    except ImportError as error:
+        raise UsageError(f"--env-id {env_id}: the module {module} cannot be imported: {error}") from error
+    except gym.error.Error as error:
+        raise UsageError(
+            f"--env-id {env_id}: {error} Name a registered environment, or module:Id-v0 with the "
+            "module that registers it."
+        ) from error
+
+
+def require_spaces(env_id: str, observation_space: Any, action_space: Any) -> None:
+    """Refuse what the network cannot take in or put out.
+
+    Raises:
+        UsageError: not a Box of one dimension, or not Discrete; the message names the space.
+    """
+    box = isinstance(observation_space, gym.spaces.Box) and len(observation_space.shape) == 1
+    if not box or observation_space.shape[0] == 0:
+        raise UsageError(
+            f"--env-id {env_id} has the observation space {observation_space}: "
+            "only a Box of one dimension is supported"
+        )
+    if not isinstance(action_space, gym.spaces.Discrete):
+        raise UsageError(f"--env-id {env_id} has the action space {action_space}: only Discrete is supported")

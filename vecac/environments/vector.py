@@ -1,0 +1,260 @@
+"""Gymnasium's vector environments behind one contract: what was the transition?
+
+Shapes: N environments, D observation size.
+
+The three autoreset modes differ in when an ended environment is reset and in where its final
+observation is found. `Environments.step` hands out the same valid transitions for all of them.
+"""
+
+import math
+import multiprocessing
+import os
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
+from numpy.typing import NDArray
+
+from vecac.config import Config
+from vecac.environments.registry import find_spec, require_spaces
+from vecac.environments.supervision import shut_down
+from vecac.environments.worker import EnvironmentFactory
+from vecac.errors import EnvironmentFault, UsageError
+from vecac.seeding import environment_seeds, seed_sequences
+
+AUTORESET_MODES = {
+    "next-step": AutoresetMode.NEXT_STEP,
+    "same-step": AutoresetMode.SAME_STEP,
+    "disabled": AutoresetMode.DISABLED,
+}
+
+
+class Transition(NamedTuple):
+    """What one step of every environment was. The arrays are fresh: nothing writes to them later.
+
+    obs (N, D) float32: what the action was taken on.
+    reward (N,) float32: unscaled; 0 where not valid.
+    terminated, truncated (N,) bool: False where not valid.
+    next_obs (N, D) float32: the true successor, before any reset.
+    valid (N,) bool: False for a dead row, which only reset an environment and ignored its action.
+    """
+
+    obs: NDArray[np.float32]
+    reward: NDArray[np.float32]
+    terminated: NDArray[np.bool_]
+    truncated: NDArray[np.bool_]
+    next_obs: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+
+
+class Environments:
+    """N environments that step together; `obs` (N, D) float32 is what the next action is taken on.
+
+    Args:
+        envs: a vector environment with a flat Box observation and a Discrete action space.
+        seeds: one seed an environment, used by every `reset`. A vector environment that draws all
+            its copies from one generator takes the first.
+    """
+
+    def __init__(self, envs: VectorEnv[Any, Any, Any], seeds: Sequence[int]) -> None:
+        self._envs = envs
+        self._seeds = list(seeds)
+        self._mode: AutoresetMode = envs.metadata["autoreset_mode"]
+        self._first_action = int(envs.single_action_space.start)  # type: ignore[attr-defined]
+        self.num_envs = envs.num_envs
+        self.obs_size = int(envs.single_observation_space.shape[0])  # type: ignore[index]
+        self.num_actions = int(envs.single_action_space.n)  # type: ignore[attr-defined]
+        self.hides_final_obs = self._mode is not AutoresetMode.NEXT_STEP
+        self.obs = np.zeros((self.num_envs, self.obs_size), np.float32)
+        self._resets_next = np.zeros(self.num_envs, np.bool_)
+        self._steps = 0
+
+    def reset(self) -> NDArray[np.float32]:
+        """Start every episode anew from the seeds; returns `obs` (N, D) float32.
+
+        Raises:
+            EnvironmentFault: an observation is not finite or has the wrong shape.
+        """
+        one_process_each = isinstance(self._envs, SyncVectorEnv | AsyncVectorEnv)
+        seed: Any = self._seeds if one_process_each else self._seeds[0]
+        # AsyncVectorEnv without shared memory is the one that does not forget a pending reset: its
+        # next row is dead all the same (GuardedEnv keeps the environment where it is).
+        forgets = not (isinstance(self._envs, AsyncVectorEnv) and not self._envs.shared_memory)
+        if forgets:
+            self._resets_next = np.zeros(self.num_envs, np.bool_)
+        self._steps = 0
+        self.obs = self._observations(self._envs.reset(seed=seed)[0])
+        return self.obs
+
+    def step(self, action: NDArray[np.int64]) -> Transition:
+        """Take action (N,), int64 in [0, A), in every environment.
+
+        Raises:
+            ValueError: the action array has another shape or is not of integers. It is checked
+                before anything is sent: a worker left out would be out of step ever after.
+            EnvironmentFault: an environment raised, or an observation or reward is not finite or
+                has the wrong shape; the message names the environment's index.
+        """
+        if action.shape != (self.num_envs,) or action.dtype.kind != "i":
+            raise ValueError(f"action must be ({self.num_envs},) integers, not {action.shape} {action.dtype}")
+        self._steps += 1
+        raw_obs, raw_reward, terminated, truncated, info = self._envs.step(action + self._first_action)
+        obs = self.obs
+        reward, terminated, truncated = self._scalars(raw_reward, terminated, truncated)
+        next_obs = self._observations(raw_obs)
+        valid = np.ones(self.num_envs, np.bool_)
+        if self._mode is AutoresetMode.NEXT_STEP:
+            valid, reward = ~self._resets_next, np.where(self._resets_next, np.float32(0), reward)
+            terminated, truncated = terminated & valid, truncated & valid
+            self._resets_next = terminated | truncated
+            self.obs = next_obs
+        else:
+            self.obs, next_obs = self._after_ends(terminated | truncated, next_obs, info)
+        self._require_finite("reward", reward)
+        return Transition(obs, reward, terminated, truncated, next_obs, valid)
+
+    def close(self) -> None:
+        """End the environments and their worker processes; never hangs, may be called twice."""
+        if self._envs.closed:
+            return
+        if isinstance(self._envs, AsyncVectorEnv):
+            shut_down(self._envs)
+        else:
+            self._envs.close()
+            self._envs.closed = True  # CartPoleVectorEnv does not set it
+
+    def _after_ends(
+        self, ended: NDArray[np.bool_], raw_obs: NDArray[np.float32], info: dict[str, Any]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """(what to act on next, the true successors), for the modes that part the two."""
+        if not ended.any():
+            return raw_obs, raw_obs
+        if self._mode is AutoresetMode.DISABLED:
+            # A new options dict each time: Gymnasium takes the mask out of the one it is given.
+            reset_obs, _ = self._envs.reset(options={"reset_mask": ended})
+            return self._observations(reset_obs), raw_obs
+        if "final_obs" not in info:
+            raise EnvironmentFault(
+                f"environment {int(ended.argmax())} ended an episode in same-step mode "
+                'without info["final_obs"], so its true last observation is unknown'
+            )
+        next_obs = raw_obs.copy()
+        for index in np.flatnonzero(ended):
+            final_obs = np.asarray(info["final_obs"][index], np.float32)
+            self._require_shape("final observation", final_obs, next_obs[index].shape, int(index))
+            next_obs[index] = final_obs
+        self._require_finite("observation", next_obs)
+        return raw_obs, next_obs
+
+    def _observations(self, raw_obs: Any) -> NDArray[np.float32]:
+        """A float32 copy in C order, checked: the environment may reuse or share what it returned."""
+        with np.errstate(over="ignore"):  # beyond float32 becomes infinite, which is refused below
+            obs = np.array(raw_obs, dtype=np.float32, order="C")
+        self._require_shape("observations", obs, (self.num_envs, self.obs_size))
+        self._require_finite("observation", obs)
+        return obs
+
+    def _scalars(
+        self, reward: Any, terminated: Any, truncated: Any
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
+        with np.errstate(over="ignore"):
+            reward = np.array(reward, dtype=np.float32)
+        terminated, truncated = np.array(terminated, np.bool_), np.array(truncated, np.bool_)
+        for name, array in (("reward", reward), ("terminated", terminated), ("truncated", truncated)):
+            self._require_shape(name, array, (self.num_envs,))
+        return reward, terminated, truncated
+
+    def _require_shape(
+        self, what: str, array: NDArray[Any], shape: tuple[int, ...], index: int | None = None
+    ) -> None:
+        if array.shape != shape:
+            who = "the vector environment" if index is None else f"environment {index}"
+            raise EnvironmentFault(f"{who} returned {what} of shape {array.shape}, expected {shape}")
+
+    def _require_finite(self, what: str, array: NDArray[np.float32]) -> None:
+        # One dot product instead of a mask: it is not finite if any number is not. It may also
+        # overflow, hence the second look.
+        if math.isfinite(np.vdot(array, array)):
+            return
+        finite = np.isfinite(array)
+        if not finite.all():
+            index = int(np.argwhere(~finite)[0, 0])
+            raise EnvironmentFault(
+                f"environment {index} returned the {what} {array[index].tolist()} at its step "
+                f"{self._steps}; only finite float32 numbers can be learned from"
+            )
+
+
+def make_environments(
+    config: Config, seeds: Sequence[int] | None = None, render_mode: str | None = None
+) -> Environments:
+    """Make config.num_envs copies of config.env_id on the backend config.engine; not reset yet.
+
+    Args:
+        config: its env_id, num_envs, engine, autoreset_mode, start_method, shared_memory and seed.
+        seeds: one seed an environment, in place of those derived from config.seed.
+        render_mode: passed on to the environments of the sync and async engines.
+
+    Raises:
+        UsageError: the environment is unknown or cannot be made, its spaces are not supported, or
+            the backend does not have the autoreset mode.
+    """
+    if seeds is None:
+        seeds = environment_seeds(seed_sequences(config.seed).environments, config.num_envs)
+    try:
+        envs = _make_vector(config) if config.engine == "vector" else _make_copies(config, render_mode)
+    except (gym.error.Error, ImportError) as error:
+        raise UsageError(f"--env-id {config.env_id} cannot be made: {error}") from error
+    try:
+        require_spaces(config.env_id, envs.single_observation_space, envs.single_action_space)
+        _require_mode(config, envs)
+    except UsageError:
+        envs.close()
+        raise
+    return Environments(envs, seeds)
+
+
+def _make_copies(config: Config, render_mode: str | None) -> VectorEnv[Any, Any, Any]:
+    spec = find_spec(config.env_id)
+    if spec.entry_point is None:
+        raise UsageError(f"--env-id {config.env_id} only has a vector form: use --engine vector")
+    factories = [
+        EnvironmentFactory(config.env_id, index, os.getpid(), render_mode) for index in range(config.num_envs)
+    ]
+    # Looked at before any worker starts: a vector environment of unsupported spaces fails obscurely.
+    probe = factories[0]()
+    require_spaces(config.env_id, probe.observation_space, probe.action_space)
+    probe.close()
+    mode = AUTORESET_MODES[config.autoreset_mode]
+    if config.engine == "sync":
+        return SyncVectorEnv(factories, copy=False, autoreset_mode=mode)
+    context = None if config.start_method == "default" else config.start_method
+    available = multiprocessing.get_all_start_methods()
+    if context is not None and context not in available:
+        raise UsageError(f"--start-method {context} does not exist here: use {' or '.join(available)}")
+    return AsyncVectorEnv(
+        factories, shared_memory=config.shared_memory, copy=False, context=context, autoreset_mode=mode
+    )
+
+
+def _make_vector(config: Config) -> VectorEnv[Any, Any, Any]:
+    if find_spec(config.env_id).vector_entry_point is None:
+        raise UsageError(f"--env-id {config.env_id} has no vector form of its own: use --engine sync")
+    return gym.make_vec(config.env_id, config.num_envs, vectorization_mode="vector_entry_point")
+
+
+def _require_mode(config: Config, envs: VectorEnv[Any, Any, Any]) -> None:
+    mode = envs.metadata.get("autoreset_mode")
+    names = {known: name for name, known in AUTORESET_MODES.items()}
+    if not isinstance(mode, AutoresetMode) or mode not in names:
+        raise UsageError(
+            f"--env-id {config.env_id} does not say how its vector form resets (its metadata has the "
+            f"autoreset_mode {mode!r}): use --engine sync"
+        )
+    if names[mode] != config.autoreset_mode:
+        raise UsageError(
+            f"--autoreset-mode {config.autoreset_mode} is not what the vector form of {config.env_id} "
+            f"does: use --autoreset-mode {names[mode]}, or --engine sync"
+        )

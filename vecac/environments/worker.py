@@ -1,0 +1,113 @@
+"""The one environment that a worker process, or SyncVectorEnv, steps.
+
+Imported by worker processes, so it stays light: no torch, nothing of ours but the errors.
+"""
+
+import os
+import signal
+import traceback
+from dataclasses import dataclass
+from typing import Any, SupportsFloat
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from vecac.errors import EnvironmentFault, UsageError
+
+Observation = NDArray[np.generic]
+
+
+@dataclass(frozen=True)
+class EnvironmentFactory:
+    """Makes environment `index`; picklable, so that every start method can send it to a worker."""
+
+    env_id: str
+    index: int
+    owner_pid: int
+    render_mode: str | None = None
+
+    def __call__(self) -> "GuardedEnv":
+        """Make the environment; in a worker process, first take charge of its signals."""
+        if os.getpid() != self.owner_pid:
+            # The trainer decides when a worker ends: a Ctrl-C that the terminal sends to the whole
+            # process group must not end it in the middle of a step, nor may a forked worker keep
+            # the trainer's own SIGTERM handler.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        # An environment need not know render_mode; None is the same as leaving it out.
+        render: dict[str, Any] = {} if self.render_mode is None else {"render_mode": self.render_mode}
+        # GuardedEnv takes the place of Gymnasium's passive checker, which only looks at first calls.
+        return GuardedEnv(gym.make(self.env_id, disable_env_checker=True, **render), self.index)
+
+
+class GuardedEnv(gym.Wrapper[Observation, Any, Observation, Any]):
+    """Puts the environment's index on what goes wrong inside it.
+
+    Raises:
+        EnvironmentFault: an observation's shape is not its space's (the vector environment would
+            broadcast or flatten it in silence), or the environment itself raised. Its one argument
+            survives the way from a worker process, where other exceptions may not.
+        UsageError: the environment needs a package that is not installed.
+    """
+
+    def __init__(self, env: gym.Env[Observation, Any], index: int) -> None:
+        super().__init__(env)
+        self._index = index
+        self._shape = env.observation_space.shape
+        self._first_obs: Observation | None = None
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Reset the environment; an unseeded reset straight after a seeded one changes nothing.
+
+        AsyncVectorEnv without shared memory resets again, unseeded, at the first step after a reset
+        that came between an episode's end and its autoreset.
+        """
+        if seed is None and options is None and self._first_obs is not None:
+            return self._first_obs, {}
+        try:
+            obs = self._checked(self.env.reset(seed=seed, options=options)[0])
+        except Exception as error:
+            raise self._explain(error) from error
+        self._first_obs = None if seed is None else np.array(obs)
+        return obs, {}
+
+    def step(self, action: Any) -> tuple[Observation, SupportsFloat, bool, bool, dict[str, Any]]:
+        """Step the environment. Its info is dropped: nothing reads it, and workers would pickle it."""
+        self._first_obs = None
+        try:
+            obs, reward, terminated, truncated, _ = self.env.step(action)
+            obs = self._checked(obs)
+        except Exception as error:
+            raise self._explain(error) from error
+        if terminated or truncated:
+            # In SAME_STEP the reset comes before anyone reads the final observation: an environment
+            # that reuses its buffer would overwrite it.
+            obs = np.array(obs)
+        return obs, reward, terminated, truncated, {}
+
+    def _checked(self, obs: Any) -> Observation:
+        try:
+            shape = obs.shape
+        except AttributeError:  # a list or a scalar: judged by what NumPy makes of it
+            obs = np.asarray(obs)
+            shape = obs.shape
+        if shape != self._shape:
+            raise EnvironmentFault(
+                f"environment {self._index} returned an observation of shape {shape}, "
+                f"but its observation space says {self._shape}"
+            )
+        return obs  # type: ignore[no-any-return]
+
+    def _explain(self, error: Exception) -> Exception:
+        if isinstance(error, EnvironmentFault):
+            return error
+        if isinstance(error, gym.error.DependencyNotInstalled):  # pygame, for one, if it is to be seen
+            return UsageError(str(error))
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        return EnvironmentFault(
+            f"environment {self._index} raised {type(error).__name__}: {error} "
+            f"({place.filename}, line {place.lineno})"
+        )
