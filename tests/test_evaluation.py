@@ -1,0 +1,76 @@
+from contextlib import closing
+
+import pytest
+import torch
+
+from vecac.algorithm.network import ActorCritic
+from vecac.config import Config
+from vecac.engines.evaluation import Evaluation, evaluate, make_evaluation_environments
+from vecac.environments.vector import make_environments
+
+
+def config(name="Counting", **settings):
+    return Config(env_id=f"scripted_environments:{name}-v0", **settings)
+
+
+def play(settings, episodes, **options):
+    with closing(make_evaluation_environments(settings, episodes)) as environments:
+        network = ActorCritic(environments.obs_size, environments.num_actions)
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.zero_()
+            network.fc_pi.bias[0] = 1.0
+        return evaluate(network, environments, episodes, **({"sampled": False, "seed": 1} | options))
+
+
+@pytest.mark.parametrize("mode", ["next-step", "same-step", "disabled"])
+def test_every_environment_plays_its_share_and_short_episodes_are_not_favoured(mode):
+    """CountingEnv's episodes return 3, 36, 94, 63; two environments play 2 + 1 of them."""
+    settings = config(autoreset_mode=mode, engine="async", start_method="fork", num_envs=2)
+    result = play(settings, 3)
+    assert sorted(result.returns) == [1 + 2, 1 + 2, 11 + 12 + 13]
+    assert sorted(result.lengths) == [2, 2, 3]
+
+
+def test_statistics_by_hand():
+    result = Evaluation([1.0, 3.0], [4, 6])
+    assert (result.mean, result.std, result.mean_length) == (2.0, 1.0, 5.0)
+
+
+def test_greedy_takes_the_most_probable_and_sampled_draws():
+    greedy = play(config("Echo"), 40)
+    sampled = play(config("Echo"), 40, sampled=True)
+    assert greedy.returns != sampled.returns
+    # The policy prefers action 0 whatever it sees; softmax([1, 0])[0] = 0.731, and half of the bits are 0.
+    assert greedy.mean == pytest.approx(5.0, abs=1.0)
+    assert sampled.mean == pytest.approx(5.0, abs=1.0)
+
+
+def test_evaluation_is_reproducible_and_depends_on_the_seed():
+    first = play(config("Random", seed=3), 20, sampled=True, seed=3)
+    again = play(config("Random", seed=3), 20, sampled=True, seed=3)
+    other = play(config("Random", seed=4), 20, sampled=True, seed=4)
+    assert first == again
+    assert first != other
+
+
+def test_evaluation_never_shows_an_episode_that_training_saw():
+    settings = config("Random", num_envs=100)
+    with closing(make_environments(settings)) as training:
+        trained_on = {tuple(obs) for obs in training.reset().tolist()}
+    with closing(make_evaluation_environments(settings, 100)) as evaluation:
+        assert not trained_on & {tuple(obs) for obs in evaluation.reset().tolist()}
+
+
+def test_how_many_environments_at_a_time():
+    with closing(make_evaluation_environments(config(num_envs=1), 100)) as environments:
+        assert environments.num_envs == 100
+    with closing(make_evaluation_environments(config(num_envs=1), 1000)) as environments:
+        assert environments.num_envs == 128
+    two_workers = config(num_envs=2, engine="async", start_method="fork")
+    with closing(make_evaluation_environments(two_workers, 100)) as environments:
+        assert environments.num_envs == 2
+
+
+def test_it_stops_when_asked_to():
+    assert play(config(), 5, should_stop=lambda: True) is None

@@ -1,0 +1,310 @@
+"""The update: which rows it learns from, what it bootstraps from, and that every variant agrees."""
+
+import math
+from contextlib import closing
+
+import numpy as np
+import pytest
+import torch
+from golden_updates import GOLDEN, ROWS, assert_close, golden_batches, golden_network
+
+import vecac.engines.learner as learner_module
+from vecac.algorithm.rollout import Rollout
+from vecac.config import Config
+from vecac.engines.learner import TorchLearner
+from vecac.environments.vector import make_environments
+from vecac.seeding import seed_sequences
+
+T = N = 6  # equal on purpose: mixed-up axes then have the right shape and the wrong numbers
+MODES = ["next-step", "same-step", "disabled"]
+CPU = torch.device("cpu")
+
+
+def make_learner(config, obs_size=2, num_actions=2, device=CPU):
+    return TorchLearner(config, obs_size, num_actions, device, seed_sequences(config.seed))
+
+
+def counting_config(**settings):
+    defaults = {
+        "env_id": "scripted_environments:Counting-v0",
+        "num_envs": N,
+        "n_rollout": T,
+        "reward_scale": 0.1,
+    }
+    return Config(**(defaults | settings))
+
+
+def collect(config, learner, staged=None):
+    """A rollout of the second T steps, with transitions of every kind, and its transitions as a list.
+
+    The environments are set apart by stepping each a different number of episodes first.
+    """
+    with closing(make_environments(config)) as environments:
+        rollout = Rollout(T, N, 2, environments.hides_final_obs, learner.device, staged)
+        transitions = []
+        environments.reset()
+        for index, env in enumerate(environments._envs.envs):
+            env.unwrapped.episode = index
+        for start in (0, T):
+            rollout.start(environments.obs)
+            learner.start_rollout()
+            transitions = []
+            for t in range(T):
+                action = learner.act(rollout, t).copy()
+                step = environments.step(action)
+                rollout.insert(
+                    t,
+                    reward_N=step.reward,
+                    terminated_N=step.terminated,
+                    truncated_N=step.truncated,
+                    valid_N=step.valid,
+                    next_obs_ND=step.next_obs,
+                    obs_ND=environments.obs,
+                )
+                transitions += [
+                    {
+                        "obs": step.obs[n],
+                        "action": action[n],
+                        "reward": step.reward[n],
+                        "next_obs": step.next_obs[n],
+                    }
+                    | {
+                        "terminated": step.terminated[n],
+                        "truncated": step.truncated[n],
+                        "valid": step.valid[n],
+                    }
+                    | {"shown_next": environments.obs[n], "start": start}
+                    for n in range(N)
+                ]
+            rollout.finish()
+    return rollout, transitions
+
+
+def loss_in_double(network, transitions, config, wrong=None):
+    """The loss one transition at a time, straight from its formula; `wrong` names a mistake to make."""
+
+    def evaluate(obs):
+        logits, value = network(torch.from_numpy(obs).double())
+        return logits.log_softmax(0), value
+
+    total, rows = torch.zeros((), dtype=torch.float64), 0
+    for row in transitions:
+        rows += 1
+        if not row["valid"] and wrong != "dead rows":
+            rows -= wrong != "mean over T x N"
+            continue
+        log_prob, value = evaluate(row["obs"])
+        successor = {"reset observation": row["shown_next"], "V(s_t)": row["obs"]}.get(wrong, row["next_obs"])
+        if wrong == "V(s_t)" and not row["truncated"]:
+            successor = row["next_obs"]
+        ends = row["terminated"] or (row["truncated"] and wrong == "truncation as termination")
+        target = float(row["reward"]) * config.reward_scale
+        if not ends:
+            target += config.gamma * evaluate(successor)[1].item()
+        advantage = target - value.item()
+        distance = (value - target).abs()
+        smooth = 0.5 * distance**2 if distance < 1 else distance - 0.5
+        entropy = -(log_prob.exp() * log_prob).sum()
+        total = total - log_prob[row["action"]] * advantage
+        total = total + config.vf_coef * smooth - config.ent_coef * entropy
+    return total / rows
+
+
+def reference_gradient(network, transitions, config, wrong=None):
+    network.double()
+    network.zero_grad()
+    loss = loss_in_double(network, transitions, config, wrong)
+    loss.backward()
+    gradient = {name: parameter.grad.clone() for name, parameter in network.named_parameters()}
+    network.float()
+    return loss.item(), gradient
+
+
+def learners_gradient(learner, rollout):
+    report = learner.update(rollout, learning_rate=0.0)  # leaves the gradient, moves nothing
+    return report, {name: parameter.grad.clone() for name, parameter in learner.network.named_parameters()}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("loss", [{}, {"ent_coef": 0.3, "vf_coef": 0.5}], ids=str)
+def test_the_gradient_is_the_formulas_on_the_valid_transitions(mode, loss):
+    config = counting_config(autoreset_mode=mode, **loss)
+    learner = make_learner(config)
+    rollout, transitions = collect(config, learner)
+    assert {(bool(row["terminated"]), bool(row["truncated"])) for row in transitions} == {
+        (False, False),
+        (True, False),
+        (False, True),
+        (True, True),
+    }
+    assert all(row["valid"] for row in transitions) == (mode != "next-step")
+    expected_loss, expected = reference_gradient(learner.network, transitions, config)
+    report, actual = learners_gradient(learner, rollout)
+    assert math.isclose(report.terms.total.item(), expected_loss, rel_tol=1e-5)
+    for name, gradient in actual.items():
+        assert_close(gradient, expected[name])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "mode"),
+    [
+        ("truncation as termination", "next-step"),
+        ("truncation as termination", "same-step"),
+        ("reset observation", "same-step"),
+        ("reset observation", "disabled"),
+        ("V(s_t)", "next-step"),
+        ("V(s_t)", "same-step"),
+        ("dead rows", "next-step"),
+        ("mean over T x N", "next-step"),
+    ],
+)
+def test_each_wrong_variant_gives_another_number(wrong, mode):
+    config = counting_config(autoreset_mode=mode)
+    learner = make_learner(config)
+    rollout, transitions = collect(config, learner)
+    wrong_loss, _ = reference_gradient(learner.network, transitions, config, wrong)
+    report, _ = learners_gradient(learner, rollout)
+    assert abs(report.terms.total.item() - wrong_loss) > 1e-3 * abs(wrong_loss)
+
+
+def test_no_bootstrap_truncated_is_the_notebooks_reading():
+    config = counting_config(bootstrap_truncated=False)
+    learner = make_learner(config)
+    rollout, transitions = collect(config, learner)
+    expected, _ = reference_gradient(learner.network, transitions, config, "truncation as termination")
+    assert math.isclose(learners_gradient(learner, rollout)[0].terms.total.item(), expected, rel_tol=1e-5)
+
+
+def test_five_updates_from_the_buffer_give_the_notebooks_losses():
+    """The golden rows are one chain s_0, s_1, ...: an environment of its own, ten steps a rollout."""
+    settings = GOLDEN["settings"]
+    config = Config(num_envs=1, n_rollout=ROWS, learning_rate=settings["learning_rate"])
+    learner = make_learner(config, obs_size=4)
+    learner.network.load_state_dict(golden_network().state_dict())
+    rollout = Rollout(ROWS, 1, 4, hides_final_obs=False, device=CPU)
+    never = np.zeros(1, bool)
+    for batch, expected in zip(golden_batches(), GOLDEN["updates"], strict=True):
+        rollout.start(batch.obs[:1].numpy())
+        for t in range(ROWS):
+            rollout.insert(
+                t,
+                reward_N=batch.reward[t : t + 1].numpy(),
+                terminated_N=batch.terminated[t : t + 1].numpy(),
+                truncated_N=never,
+                valid_N=~never,
+                next_obs_ND=batch.next_obs[t : t + 1].numpy(),
+                obs_ND=batch.next_obs[t : t + 1].numpy(),
+            )
+        rollout.finish()
+        rollout.tensors.action_TN[:, 0] = batch.action
+        report = learner.update(rollout, config.learning_rate)
+        assert_close(report.terms.total, expected["loss"])
+        assert_close(report.target_B, expected["td_target"])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_blocks_and_staging_change_nothing(mode, monkeypatch):
+    config = counting_config(autoreset_mode=mode, td_lambda=0.7)
+    reports = []
+    for block_rows, staged in ((10_000, False), (2 * (T + 1), False), (10_000, True)):
+        monkeypatch.setattr(learner_module, "CPU_BLOCK_ROWS", block_rows)
+        learner = make_learner(config)
+        rollout, _ = collect(config, learner, staged)
+        report, gradient = learners_gradient(learner, rollout)
+        reports.append((report.read(), gradient))
+    for read, gradient in reports[1:]:
+        assert read == pytest.approx(reports[0][0], rel=1e-5)
+        for name, array in gradient.items():
+            assert_close(array, reports[0][1][name])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("mode", MODES)
+def test_cuda_agrees_with_the_formula(mode):
+    config = counting_config(autoreset_mode=mode)
+    learner = make_learner(config, device=torch.device("cuda"))
+    rollout, transitions = collect(config, learner)
+    _, actual = learners_gradient(learner, rollout)
+    learner.network.cpu()
+    _, expected = reference_gradient(learner.network, transitions, config)
+    for name, gradient in actual.items():
+        assert_close(gradient.cpu(), expected[name])
+
+
+def test_an_update_with_no_valid_row_changes_nothing():
+    config = counting_config()
+    learner = make_learner(config)
+    rollout, _ = collect(config, learner)
+    learner.update(rollout, 0.01)
+    before = [parameter.clone() for parameter in learner.network.parameters()]
+    rollout.valid_TN[:] = False
+    assert learner.update(rollout, 0.01) is None
+    assert all(torch.equal(a, b) for a, b in zip(before, learner.network.parameters(), strict=True))
+
+
+def test_td_lambda_reaches_the_targets():
+    config = counting_config(td_lambda=1.0, gamma=1.0, reward_scale=1.0)
+    learner = make_learner(config)
+    rollout, transitions = collect(config, learner)
+    report, _ = learners_gradient(learner, rollout)
+    # The first valid row's rewards up to its episode's end, which terminates or is bootstrapped.
+    own = transitions[next(n for n in range(N) if transitions[n]["valid"]) :: N]
+    ends = next(t for t, row in enumerate(own) if row["terminated"] or row["truncated"])
+    total = sum(float(row["reward"]) for row in own[: ends + 1])
+    if not own[ends]["terminated"]:
+        total += learner.network(torch.from_numpy(own[ends]["next_obs"]))[1].item()
+    assert report.target_B[0].item() == pytest.approx(total, rel=1e-5)
+
+
+def test_clipping_scales_the_gradient_to_the_norm_and_reports_the_norm_before():
+    config = counting_config()
+    learner = make_learner(config)
+    rollout, _ = collect(config, learner)
+    report, free = learners_gradient(learner, rollout)
+    norm = math.sqrt(sum(array.double().square().sum().item() for array in free.values()))
+    assert report.grad_norm.item() == pytest.approx(norm, rel=1e-5)
+    clipping = make_learner(counting_config(max_grad_norm=norm / 4))
+    report, clipped = learners_gradient(clipping, rollout)
+    assert report.grad_norm.item() == pytest.approx(norm, rel=1e-5)
+    for name, array in clipped.items():
+        assert_close(array, free[name] / 4)
+
+
+def test_read_gives_the_train_metrics():
+    config = counting_config(ent_coef=0.1, vf_coef=0.5)
+    learner = make_learner(config)
+    rollout, _ = collect(config, learner)
+    report = learner.update(rollout, 0.003)
+    read = report.read()
+    assert read["train/learning_rate"] == 0.003
+    terms = read["train/policy_loss"] + 0.5 * read["train/value_loss"] - 0.1 * read["train/entropy"]
+    assert read["train/loss"] == pytest.approx(terms, rel=1e-5)
+    residual, target = (report.target_B - report.value_B).numpy(), report.target_B.numpy()
+    assert read["train/explained_variance"] == pytest.approx(1 - residual.var() / target.var(), rel=1e-4)
+
+
+def test_acting_follows_the_policy_and_its_own_seed():
+    config = Config(num_envs=2000, n_rollout=1, seed=3)
+    rollout = Rollout(1, 2000, 4, hides_final_obs=False, device=CPU)
+    drawn = []
+    for seed in (3, 3, 4):
+        learner = make_learner(Config(num_envs=2000, n_rollout=1, seed=seed), obs_size=4)
+        learner.network.load_state_dict(make_learner(config, obs_size=4).network.state_dict())
+        with torch.no_grad():
+            learner.network.fc_pi.weight.zero_()
+            learner.network.fc_pi.bias.copy_(torch.tensor([0.0, math.log(3.0)]))
+        learner.start_rollout()
+        drawn.append(learner.act(rollout, 0).copy())
+    assert drawn[0].mean() == pytest.approx(0.75, abs=0.04)
+    assert (drawn[0] == drawn[1]).all()
+    assert (drawn[0] != drawn[2]).any()
+    assert torch.equal(rollout.tensors.action_TN[0], torch.from_numpy(drawn[2]))
+
+
+def test_initial_parameters_depend_on_the_seed_alone():
+    torch.manual_seed(0)
+    first = make_learner(Config(seed=1)).network.state_dict()
+    torch.manual_seed(99)
+    again, other = make_learner(Config(seed=1)), make_learner(Config(seed=2))
+    assert all(torch.equal(first[name], array) for name, array in again.network.state_dict().items())
+    assert not torch.equal(first["fc1.weight"], other.network.state_dict()["fc1.weight"])

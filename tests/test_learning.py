@@ -1,0 +1,101 @@
+"""Whether it learns, on problems with a known answer, each with a control that must not get there."""
+
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+import torch
+
+from vecac.config import Config
+from vecac.engines.gymnasium_engine import GymnasiumEngine
+from vecac.engines.learner import TorchLearner
+from vecac.environments.vector import make_environments
+from vecac.seeding import seed_sequences
+from vecac.train import train
+
+MODES = ["next-step", "same-step", "disabled"]
+GAMMA = 0.8
+SCALE = 0.1  # errors stay below 1, where smooth L1 is a square and its minimum the mean
+
+
+def learn(config, updates):
+    """The network after some updates."""
+    with closing(make_environments(config)) as environments:
+        sizes = environments.obs_size, environments.num_actions
+        learner = TorchLearner(config, *sizes, torch.device("cpu"), seed_sequences(config.seed))
+        engine = GymnasiumEngine(config, environments, learner)
+        while engine.updates < updates:
+            engine.iterate(updates)
+        return engine.network
+
+
+def echo_accuracy(config):
+    network = learn(config, 150)
+    with torch.no_grad():
+        probability = network.logits(torch.tensor([[0.0], [1.0]])).softmax(-1)
+    return (probability[0, 0] + probability[1, 1]).item() / 2
+
+
+ECHO = Config(
+    env_id="scripted_environments:Echo-v0", num_envs=16, gamma=0.0, reward_scale=1.0, learning_rate=3e-3
+)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("td_lambda", [0.0, 0.9])
+def test_the_policy_learns_to_repeat_its_observation(mode, td_lambda):
+    assert echo_accuracy(replace(ECHO, autoreset_mode=mode, td_lambda=td_lambda)) > 0.95
+
+
+def test_control_without_the_reward_it_learns_nothing():
+    assert echo_accuracy(replace(ECHO, reward_scale=1e-9)) < 0.7
+
+
+def endless_value(config):
+    network = learn(config, 300)
+    with torch.no_grad():
+        return network(torch.ones(1, 1))[1].item() / SCALE
+
+
+ENDLESS = Config(
+    env_id="scripted_environments:Endless-v0",
+    num_envs=8,
+    n_rollout=7,
+    gamma=GAMMA,
+    reward_scale=SCALE,
+    learning_rate=3e-3,
+)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("td_lambda", [0.0, 0.9])
+def test_an_endless_reward_of_1_is_worth_1_over_1_minus_gamma_across_time_limits(mode, td_lambda):
+    value = endless_value(replace(ENDLESS, autoreset_mode=mode, td_lambda=td_lambda))
+    assert value == pytest.approx(1 / (1 - GAMMA), rel=0.05)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_control_with_truncation_taken_for_termination_it_is_worth_less(mode):
+    """One state, and one in five of its transitions ends it: V = 1 + gamma * 4/5 * V."""
+    value = endless_value(replace(ENDLESS, autoreset_mode=mode, bootstrap_truncated=False))
+    assert value == pytest.approx(1 / (1 - GAMMA * 4 / 5), rel=0.1)
+
+
+def test_cartpole_improves_beyond_any_policy_that_has_not_learnt(tmp_path):
+    """Random play returns about 22; the first 60,000 steps at 1e-3 bring the mean past 120."""
+    config = Config(
+        learning_rate=1e-3, total_timesteps=60_000, engine="vector", log_dir=str(tmp_path), quiet=True
+    )
+    learnt = train(replace(config, eval_episodes=20))
+    assert learnt.last_100_return_mean > 100
+    control = train(replace(config, learning_rate=1e-12, total_timesteps=20_000, eval_episodes=0))
+    assert control.last_100_return_mean < 40
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5))
+def test_cartpole_is_solved_at_the_defaults(tmp_path, seed):
+    """All of 20 seeds were, between 320,000 and 510,000 env steps."""
+    result = train(Config(seed=seed, log_dir=str(tmp_path), quiet=True))
+    assert result.solved_at_env_steps <= 800_000
+    assert result.eval_return_mean >= 475

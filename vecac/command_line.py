@@ -1,0 +1,63 @@
+"""What every command does around its work: parse flags, explain errors, choose the exit code."""
+
+import dataclasses
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import tyro
+
+import vecac
+from vecac.errors import EnvironmentFault, UsageError
+
+Options = TypeVar("Options")
+
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+
+def run_command(
+    options: type[Options], prog: str, argv: Sequence[str] | None, work: Callable[[Options], int]
+) -> int:
+    """Parse argv into `options`, a dataclass, and do the work; returns the exit code.
+
+    An error that vecac explains is one line on standard error: exit code 2 for what the user gave,
+    1 for an environment that misbehaved. tyro's own messages exit with 2. Anything else is a defect,
+    ours or the environment's, and keeps its traceback.
+    """
+    here = str(Path.cwd())
+    if here not in sys.path:  # so that module:Id-v0 is found as under python -m
+        sys.path.insert(0, here)
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            return work(_parse(options, prog, argv))
+    except UsageError as error:
+        return _explain(error, BAD_INPUT)
+    except EnvironmentFault as error:
+        return _explain(error, FAILED)
+    except KeyboardInterrupt:  # before the run, or the evaluation, took charge of signals
+        return INTERRUPTED
+
+
+def _parse(options: type[Options], prog: str, argv: Sequence[str] | None) -> Options:
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if "--version" in arguments:
+        print(f"vecac {vecac.__version__}")
+        raise SystemExit(0)
+    # tyro would dress up the errors of __post_init__, so it parses into a twin that checks nothing.
+    twin = type(options.__name__, (options,), {"__post_init__": lambda self: None})
+    parsed: Any = tyro.cli(twin, prog=prog, description=options.__doc__, args=arguments)
+    values = {field.name: getattr(parsed, field.name) for field in dataclasses.fields(parsed)}
+    return options(**values)
+
+
+def _explain(error: Exception, code: int) -> int:
+    print("error: " + " ".join(str(error).split()), file=sys.stderr)
+    return code
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    """A warning is for the user here: one line, without our file's name and source line."""
+    print(f"warning: {message}", file=sys.stderr, flush=True)

@@ -1,0 +1,1 @@
+"""Whoever can collect a rollout and make an update, and what they share."""

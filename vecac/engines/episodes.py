@@ -1,0 +1,53 @@
+"""Finished episodes, found in rollouts.
+
+Shapes: T rollout steps, N environments.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Episode(NamedTuple):
+    """A finished episode: env steps of the whole run at its end, undiscounted return, length, who."""
+
+    env_steps: int
+    episode_return: float
+    length: int
+    environment: int
+
+
+class EpisodeTracker:
+    """Carries each environment's running return and length from rollout to rollout."""
+
+    def __init__(self, num_envs: int) -> None:
+        self._return_N = np.zeros(num_envs)
+        self._length_N = np.zeros(num_envs, np.int64)
+
+    def add(
+        self,
+        env_steps: int,
+        reward_TN: NDArray[np.float32],
+        ended_TN: NDArray[np.bool_],
+        valid_TN: NDArray[np.bool_],
+    ) -> list[Episode]:
+        """The episodes that ended in a rollout, by step, then by environment.
+
+        Args:
+            env_steps: of the run, before this rollout.
+            reward_TN: unscaled, 0 in dead rows.
+            ended_TN: terminated or truncated; False in dead rows.
+            valid_TN: which rows are transitions.
+        """
+        episodes = []
+        for reward_N, ended_N, valid_N in zip(reward_TN, ended_TN, valid_TN, strict=True):
+            self._return_N += reward_N
+            self._length_N += valid_N
+            env_steps += int(np.count_nonzero(valid_N))
+            for index in np.flatnonzero(ended_N):
+                episode_return, length = float(self._return_N[index]), int(self._length_N[index])
+                episodes.append(Episode(env_steps, episode_return, length, int(index)))
+            self._return_N[ended_N] = 0.0
+            self._length_N[ended_N] = 0
+        return episodes

@@ -1,0 +1,104 @@
+"""Evaluation of a policy on environments and seeds of its own.
+
+Shapes: N environments.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from vecac.algorithm.network import ActorCritic, greedy_action, sample_action
+from vecac.config import Config
+from vecac.engines.episodes import Episode, EpisodeTracker
+from vecac.environments.vector import Environments, make_environments
+from vecac.seeding import environment_seeds, seed_sequences, torch_seed
+
+MAX_ENVS = 128
+"""Environments that are evaluated at a time, where they all live in this process."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Undiscounted returns and lengths of the evaluated episodes."""
+
+    returns: Sequence[float]
+    lengths: Sequence[int]
+
+    @property
+    def mean(self) -> float:
+        """Mean return."""
+        return float(np.mean(self.returns))
+
+    @property
+    def std(self) -> float:
+        """Standard deviation of the returns over the episodes (of the population: no correction)."""
+        return float(np.std(self.returns))
+
+    @property
+    def mean_length(self) -> float:
+        """Mean length in env steps."""
+        return float(np.mean(self.lengths))
+
+
+def make_evaluation_environments(
+    config: Config, episodes: int, render_mode: str | None = None
+) -> Environments:
+    """Environments for `evaluate`, seeded from a child of the run's seed that training never uses."""
+    limit = max(1, config.num_envs) if config.engine == "async" else MAX_ENVS
+    num_envs = 1 if render_mode else min(episodes, limit)
+    seeds = environment_seeds(seed_sequences(config.seed).evaluation, num_envs)
+    return make_environments(replace(config, num_envs=num_envs), seeds, render_mode)
+
+
+@torch.no_grad()
+def evaluate(
+    network: ActorCritic,
+    environments: Environments,
+    episodes: int,
+    *,
+    sampled: bool,
+    seed: int,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Evaluation | None:
+    """Play episodes, greedily or sampled; None if should_stop interrupted it.
+
+    Every environment plays a number of episodes that is fixed beforehand: taking whichever finish
+    first would favour the short ones.
+
+    Args:
+        network: on any device.
+        environments: reset here.
+        episodes: how many in all, at least 1.
+        sampled: draw actions from the policy; otherwise take the most probable.
+        seed: the run's, from which the sampling derives its random numbers.
+        should_stop: asked before every step.
+    """
+    device = next(network.parameters()).device
+    generator = torch.Generator(device).manual_seed(torch_seed(seed_sequences(seed).evaluation))
+    num_envs = environments.num_envs
+    quota_N = np.full(num_envs, episodes // num_envs)
+    quota_N[: episodes % num_envs] += 1
+    tracker = EpisodeTracker(num_envs)
+    counted: list[Episode] = []
+    obs_ND = environments.reset()
+    while quota_N.any():
+        if should_stop():
+            return None
+        logits_NA = network.logits(torch.from_numpy(obs_ND).to(device))
+        if sampled:
+            uniform_N = torch.rand(num_envs, generator=generator, device=device)
+            action_N = sample_action(logits_NA, uniform_N)
+        else:
+            action_N = greedy_action(logits_NA)
+        step = environments.step(action_N.cpu().numpy())
+        obs_ND = environments.obs
+        ended_N = step.terminated | step.truncated
+        for episode in tracker.add(0, step.reward[None], ended_N[None], step.valid[None]):
+            if quota_N[episode.environment]:
+                quota_N[episode.environment] -= 1
+                counted.append(episode)
+    return Evaluation(
+        [episode.episode_return for episode in counted], [episode.length for episode in counted]
+    )

@@ -1,0 +1,132 @@
+"""The engine for Gymnasium's vector environments: collect a rollout, then let the learner update."""
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from vecac.algorithm.network import ActorCritic
+from vecac.algorithm.rollout import Rollout
+from vecac.config import Config
+from vecac.engines.episodes import Episode, EpisodeTracker
+from vecac.engines.learner import TorchLearner, UpdateReport
+from vecac.environments.vector import Environments
+
+CALL_SECONDS = 0.2
+"""About how long one call may take, so that signals and the console stay alive."""
+
+
+@dataclass
+class Report:
+    """What a call of `iterate` brought: finished episodes in order, the last update, seconds by phase."""
+
+    episodes: list[Episode] = field(default_factory=list)
+    last_update: UpdateReport | None = None
+    collect_seconds: float = 0.0
+    learn_seconds: float = 0.0
+
+
+class GymnasiumEngine:
+    """Steps the environments by the learner's policy, T at a time, and has it update.
+
+    The counters move with the update: a rollout that is still being collected is not in them.
+
+    Args:
+        config: n_rollout, learning_rate, anneal_lr and total_timesteps.
+        environments: reset by the first call of `iterate`.
+        learner: acts and updates.
+    """
+
+    def __init__(self, config: Config, environments: Environments, learner: TorchLearner) -> None:
+        self._config = config
+        self._environments = environments
+        self._learner = learner
+        self._rollout = Rollout(
+            config.n_rollout,
+            environments.num_envs,
+            environments.obs_size,
+            environments.hides_final_obs,
+            learner.device,
+        )
+        self._tracker = EpisodeTracker(environments.num_envs)
+        self._is_reset = False
+        self._next_step = 0
+        self.env_steps = 0
+        self.updates = 0
+
+    @property
+    def network(self) -> ActorCritic:
+        """The parameters, in the torch module that the learner trains."""
+        return self._learner.network
+
+    @property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """The learner's Adam."""
+        return self._learner.optimizer
+
+    def iterate(self, count: int) -> Report:
+        """Up to `count` times, collect T x N and update once.
+
+        Returns early once an update finds finished episodes, so that they are judged before the next
+        one, and after about CALL_SECONDS, if need be in the middle of a rollout, which the next call
+        goes on with.
+        """
+        report = Report()
+        deadline = time.perf_counter() + CALL_SECONDS
+        for _ in range(count):
+            if not self._collect(report, deadline):
+                break
+            self._update(report)
+            if report.episodes or time.perf_counter() > deadline:
+                break
+        return report
+
+    def _collect(self, report: Report, deadline: float) -> bool:
+        """Go on with the rollout until it is complete (True) or the deadline has passed."""
+        start = time.perf_counter()
+        environments, learner, rollout = self._environments, self._learner, self._rollout
+        if not self._is_reset:
+            environments.reset()
+            self._is_reset = True
+        if self._next_step == 0:
+            rollout.start(environments.obs)
+            learner.start_rollout()
+        for t in range(self._next_step, rollout.num_steps):
+            transition = environments.step(learner.act(rollout, t))
+            rollout.insert(
+                t,
+                reward_N=transition.reward,
+                terminated_N=transition.terminated,
+                truncated_N=transition.truncated,
+                valid_N=transition.valid,
+                next_obs_ND=transition.next_obs,
+                obs_ND=environments.obs,
+            )
+            self._next_step = t + 1
+            if time.perf_counter() > deadline:
+                break
+        complete = self._next_step == rollout.num_steps
+        report.collect_seconds += time.perf_counter() - start
+        return complete
+
+    def _update(self, report: Report) -> None:
+        start = time.perf_counter()
+        rollout = self._rollout
+        rollout.finish()
+        update = self._learner.update(rollout, self._learning_rate())
+        if update is not None:
+            report.last_update = update
+            self.updates += 1
+        ended_TN = rollout.terminated_TN | rollout.truncated_TN
+        report.episodes += self._tracker.add(self.env_steps, rollout.reward_TN, ended_TN, rollout.valid_TN)
+        self.env_steps += int(np.count_nonzero(rollout.valid_TN))
+        self._next_step = 0
+        report.learn_seconds += time.perf_counter() - start
+
+    def _learning_rate(self) -> float:
+        """Annealed by the env steps before this rollout, so the last update's rate is above 0."""
+        config = self._config
+        if not config.anneal_lr:
+            return config.learning_rate
+        return config.learning_rate * (1 - self.env_steps / config.total_timesteps)

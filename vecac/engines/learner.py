@@ -1,0 +1,175 @@
+"""The torch learner: acts by the network, and makes one update from a rollout, on any device.
+
+Shapes: T rollout steps, S = T + 1, N environments, n environments of one block, D observation size,
+A actions, B valid transitions.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+
+from vecac.algorithm.network import ActorCritic, sample_action
+from vecac.algorithm.rollout import Rollout
+from vecac.algorithm.td import LossTerms, td_lambda_targets, td_loss, td_targets
+from vecac.config import Config
+from vecac.seeding import SeedSequences, torch_seed
+
+CPU_BLOCK_ROWS = 1024
+"""Rows of one pass through the network on the CPU: their hidden layer stays inside the L2 cache."""
+
+
+@dataclass(frozen=True)
+class UpdateReport:
+    """One update, still on the learner's device; nothing waits for it until `read` is called.
+
+    terms: the means over all B rows, 0-d each. grad_norm: 0-d, before clipping.
+    value_B, target_B: before the update.
+    """
+
+    terms: LossTerms
+    grad_norm: Tensor
+    value_B: Tensor
+    target_B: Tensor
+    learning_rate: float
+
+    def read(self) -> dict[str, float]:
+        """The train/ metrics by tag, in one transfer from the device; NaN where undefined."""
+        residual_B = self.target_B - self.value_B
+        explained_variance = 1 - residual_B.var(correction=0) / self.target_B.var(correction=0)
+        names = ("loss", "policy_loss", "value_loss", "entropy", "grad_norm", "explained_variance")
+        numbers = torch.stack((*self.terms, self.grad_norm, explained_variance)).tolist()
+        metrics = {f"train/{name}": number for name, number in zip(names, numbers, strict=True)}
+        return metrics | {"train/learning_rate": self.learning_rate}
+
+
+class TorchLearner:
+    """Owns the network, its optimiser and the policy's random stream.
+
+    Args:
+        config: the settings of the loss and the optimiser, hidden_size, n_rollout and num_envs.
+        obs_size: D.
+        num_actions: A.
+        device: where the parameters live.
+        seeds: the network's initialisation and the policy draw from a child each.
+    """
+
+    def __init__(
+        self, config: Config, obs_size: int, num_actions: int, device: torch.device, seeds: SeedSequences
+    ) -> None:
+        self._config = config
+        self.device = device
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(torch_seed(seeds.network))
+            network = ActorCritic(obs_size, num_actions, config.hidden_size)
+        self.network = network.to(device)
+        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate, fused=True)
+        self._generator = torch.Generator(device).manual_seed(torch_seed(seeds.policy))
+        self._uniform_TN = torch.empty(config.n_rollout, config.num_envs, device=device)
+        self._on_cpu = device.type == "cpu"
+
+    def start_rollout(self) -> None:
+        """Draw the policy's uniform numbers for the T steps of all N environments at once."""
+        torch.rand(self._uniform_TN.shape, generator=self._generator, out=self._uniform_TN)
+
+    @torch.no_grad()
+    def act(self, rollout: Rollout, t: int) -> NDArray[np.int64]:
+        """Sample the actions (N,) of step t from the policy at row t; they are kept in the rollout.
+
+        Handing them to the environments is the one wait for the device in a step.
+        """
+        obs_ND, action_N = rollout.tensors.obs_SND[t], rollout.tensors.action_TN[t]
+        uniform_N = self._uniform_TN[t]
+        for rows in self._blocks(rollout.num_envs, rows_each=1):
+            action_N[rows] = sample_action(self.network.logits(obs_ND[rows]), uniform_N[rows])
+        actions: NDArray[np.int64] = action_N.cpu().numpy()
+        return actions
+
+    def update(self, rollout: Rollout, learning_rate: float) -> UpdateReport | None:
+        """One Adam step on the mean loss over the rollout's B valid rows; None, and no step, if B = 0."""
+        num_valid = int(np.count_nonzero(rollout.valid_TN))
+        self.optimizer.zero_grad()
+        parts = []
+        for envs in self._blocks(rollout.num_envs, rows_each=rollout.num_steps + 1):
+            rows = np.flatnonzero(rollout.valid_TN[:, envs])
+            if len(rows):
+                terms, value, target = self._block_loss(rollout, envs, rows)
+                share = len(rows) / num_valid
+                (terms.total * share).backward()  # type: ignore[no-untyped-call]
+                parts.append((torch.stack(terms).detach() * share, value, target))
+        if not parts:
+            return None
+        grad_norm = self._step(learning_rate)
+        shares, values, targets = zip(*parts, strict=True)
+        terms = LossTerms(*torch.stack(shares).sum(dim=0))
+        return UpdateReport(terms, grad_norm, torch.cat(values), torch.cat(targets), learning_rate)
+
+    def _block_loss(
+        self, rollout: Rollout, envs: slice, rows: NDArray[np.int64]
+    ) -> tuple[LossTerms, Tensor, Tensor]:
+        """The loss on one block's valid rows, and their values and targets (B,).
+
+        The parameters stand still within a rollout, so one pass over all S observations gives V(s)
+        as well as V(s'), the value one row further down.
+        """
+        tensors = rollout.tensors
+        logits_SnA, value_Sn = self.network(tensors.obs_SND[:, envs])
+        next_value_Tn = self._next_values(rollout, envs, value_Sn.detach())
+        target_Tn = self._targets(rollout, envs, next_value_Tn)
+        rows_B = torch.from_numpy(rows).to(self.device, non_blocking=True)
+
+        def valid(block_Tn: Tensor) -> Tensor:
+            return block_Tn.flatten(0, 1).index_select(0, rows_B)
+
+        logits_BA, value_B, target_B = valid(logits_SnA[:-1]), valid(value_Sn[:-1]), valid(target_Tn)
+        action_B = valid(tensors.action_TN[:, envs])
+        config = self._config
+        terms = td_loss(logits_BA, value_B, action_B, target_B, config.ent_coef, config.vf_coef)
+        return terms, value_B.detach(), target_B
+
+    @torch.no_grad()
+    def _next_values(self, rollout: Rollout, envs: slice, value_Sn: Tensor) -> Tensor:
+        """V(s') (T, n): the next row's value, or the final observation's where a reset replaced it."""
+        next_value_Tn = value_Sn[1:]
+        final_obs_TND = rollout.tensors.final_obs_TND
+        if final_obs_TND is None:
+            return next_value_Tn
+        # Found on the host, so that the device is not waited for. A terminated row needs no value.
+        cut_off_Tn = rollout.truncated_TN[:, envs] & ~rollout.terminated_TN[:, envs]
+        where = tuple(torch.from_numpy(index).to(self.device) for index in np.nonzero(cut_off_Tn))
+        if len(where[0]) == 0:
+            return next_value_Tn
+        _, final_value = self.network(final_obs_TND[:, envs][where])
+        return next_value_Tn.index_put(where, final_value)
+
+    def _targets(self, rollout: Rollout, envs: slice, next_value_Tn: Tensor) -> Tensor:
+        config, tensors = self._config, rollout.tensors
+        reward_Tn = tensors.reward_TN[:, envs] * config.reward_scale
+        terminated_Tn, truncated_Tn = tensors.terminated_TN[:, envs], tensors.truncated_TN[:, envs]
+        if not config.bootstrap_truncated:
+            terminated_Tn = terminated_Tn | truncated_Tn
+        if config.td_lambda == 0:
+            return td_targets(reward_Tn, terminated_Tn, next_value_Tn, config.gamma)
+        return td_lambda_targets(
+            reward_Tn, terminated_Tn, truncated_Tn, next_value_Tn, config.gamma, config.td_lambda
+        )
+
+    def _step(self, learning_rate: float) -> Tensor:
+        """Clip if asked to, let Adam step, and return the gradient's norm before clipping, 0-d."""
+        parameters = list(self.network.parameters())
+        grad_norm = get_total_norm([p.grad for p in parameters if p.grad is not None])
+        if self._config.max_grad_norm is not None:
+            clip_grads_with_norm_(parameters, self._config.max_grad_norm, grad_norm)
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate
+        self.optimizer.step()
+        return grad_norm
+
+    def _blocks(self, num_envs: int, rows_each: int) -> Iterator[slice]:
+        """Split the environments so that a block stays in cache on the CPU; elsewhere one block."""
+        size = max(1, CPU_BLOCK_ROWS // rows_each) if self._on_cpu else num_envs
+        return (slice(start, start + size) for start in range(0, num_envs, size))

@@ -1,0 +1,1 @@
+"""What a run leaves behind: metrics, checkpoints, and the folder that holds them."""

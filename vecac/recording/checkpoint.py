@@ -1,0 +1,77 @@
+"""Checkpoints: atomic, checksummed, plain files that torch.load(path, weights_only=True) reads.
+
+torch.save writes a zip archive. The SHA-256 of everything before it stands in the archive's comment,
+where zip readers, torch among them, pass over it.
+"""
+
+import hashlib
+import io
+import os
+import pickle
+import struct
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vecac.errors import UsageError
+
+FORMAT_VERSION = 1
+REQUIRED = ("format_version", "config", "network", "optimizer", "env_steps", "updates")
+
+_LABEL = b"sha256:"
+_DIGEST_SIZE = 64  # in hexadecimal
+
+
+def save(path: Path, content: dict[str, Any]) -> None:
+    """Write the checkpoint so that `path` always holds either the old file or the new one, whole.
+
+    Raises:
+        OSError: it could not be written; the old file is untouched.
+    """
+    buffer = io.BytesIO()
+    torch.save({"format_version": FORMAT_VERSION, **content}, buffer)
+    # The archive's last two bytes are the length of its comment, 0 so far.
+    body = buffer.getvalue()[:-2] + struct.pack("<H", len(_LABEL) + _DIGEST_SIZE) + _LABEL
+    temporary = path.with_name(path.name + ".tmp")
+    with open(temporary, "wb") as file:
+        file.write(body + _digest(body))
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read a checkpoint onto the CPU, after its checksum has been verified.
+
+    Raises:
+        UsageError: it cannot be read, is damaged, is not a checkpoint of ours, or is of a newer format.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"checkpoint {path} cannot be read: {error.strerror}") from error
+    body, digest = data[:-_DIGEST_SIZE], data[-_DIGEST_SIZE:]
+    if not body.endswith(_LABEL) or digest != _digest(body):
+        raise UsageError(
+            f"checkpoint {path} is damaged, cut short or not one of vecac's (its checksum does not "
+            "match): use another checkpoint of the run, or train again"
+        )
+    try:
+        content: dict[str, Any] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except (RuntimeError, ValueError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+        raise UsageError(f"checkpoint {path} is not readable as plain tensors and numbers") from error
+    missing = [name for name in REQUIRED if not isinstance(content, dict) or name not in content]
+    if missing:
+        raise UsageError(f"checkpoint {path} lacks {', '.join(missing)}: it is not one of vecac's")
+    if content["format_version"] > FORMAT_VERSION:
+        raise UsageError(
+            f"checkpoint {path} has format {content['format_version']}, this vecac reads up to "
+            f"{FORMAT_VERSION}: upgrade vecac"
+        )
+    return content
+
+
+def _digest(body: bytes) -> bytes:
+    return hashlib.sha256(body).hexdigest().encode()

@@ -1,0 +1,96 @@
+"""What a run prints: a progress bar on a terminal, plain lines elsewhere, nothing when quiet."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+import vecac
+from vecac.config import Config
+from vecac.recording.run_folder import Result
+
+LINE_SECONDS = 5.0
+"""Time between two progress lines where there is no terminal to redraw."""
+
+
+class Console:
+    """Prints lines and the progress of a run to standard output.
+
+    Args:
+        total: env steps of the whole run.
+        quiet: print nothing at all.
+    """
+
+    def __init__(self, total: int, quiet: bool) -> None:
+        self._total = total
+        self._quiet = quiet
+        self._bar: tqdm[Any] | None = None
+        self._printed_at = time.monotonic()
+
+    def line(self, text: str) -> None:
+        """Print a line of its own; always on its way at once, since others read along."""
+        if not self._quiet:
+            print(text, flush=True)
+
+    def progress(self, env_steps: int, env_steps_per_s: float, mean_return: float) -> None:
+        """Show how far the run is: redraw the bar, or print a line every few seconds."""
+        if self._quiet:
+            return
+        if sys.stdout.isatty():
+            self._redraw(env_steps, mean_return)
+        elif time.monotonic() - self._printed_at >= LINE_SECONDS:
+            self._printed_at = time.monotonic()
+            left = (self._total - env_steps) / env_steps_per_s
+            print(
+                f"{env_steps:,} of {self._total:,} env steps, {env_steps_per_s:,.0f} a second, "
+                f"mean return {mean_return:.1f}, {max(0.0, left):.0f} s left",
+                flush=True,
+            )
+
+    def close(self) -> None:
+        """Leave the bar as it stands."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def _redraw(self, env_steps: int, mean_return: float) -> None:
+        bar = self._bar
+        if bar is None:
+            bar = self._bar = tqdm(total=self._total, unit=" steps", unit_scale=True, file=sys.stdout)
+        bar.set_postfix_str(f"mean return {mean_return:.1f}", refresh=False)
+        bar.update(env_steps - bar.n)
+
+
+def describe_start(config: Config, device: str, num_threads: int, run_dir: Path) -> str:
+    """What is about to run, where it is recorded and how to watch it."""
+    backend = config.engine if config.engine != "async" else f"async, {config.start_method} start"
+    lines = [
+        f"vecac {vecac.__version__}: {config.env_id}, {config.num_envs} environments "
+        f"({backend}, {config.autoreset_mode}), learning on {device} with {num_threads} CPU thread(s)",
+        f"run folder: {run_dir}",
+        f"watch it:   tensorboard --logdir {run_dir}",
+    ]
+    return "\n".join(lines)
+
+
+def describe_result(result: Result) -> str:
+    """How the run ended, what it learned, and how to see it again."""
+    ending = {"target_reached": "target reached"}.get(result.stop_reason, result.stop_reason)
+    lines = [
+        f"{ending}: {result.env_steps:,} env steps in {result.seconds:.1f} s "
+        f"({result.env_steps_per_s:,.0f} a second), {result.episodes:,} episodes"
+    ]
+    if result.solved_at_env_steps is not None:
+        lines.append(
+            f"solved after {result.solved_at_env_steps:,} env steps, {result.solved_at_seconds:.1f} s"
+        )
+    if result.eval_episodes is not None:
+        lines.append(
+            f"evaluation over {result.eval_episodes} episodes: greedy {result.eval_return_mean:.1f} +- "
+            f"{result.eval_return_std:.1f}, sampled {result.eval_sampled_return_mean:.1f} +- "
+            f"{result.eval_sampled_return_std:.1f} (mean return, standard deviation)"
+        )
+    lines.append(f"play it again: python -m vecac.evaluate {result.run_dir}")
+    return "\n".join(lines)

@@ -1,0 +1,144 @@
+"""The folder a run leaves: its name, config.json and result.json."""
+
+import dataclasses
+import json
+import math
+import platform
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import vecac
+from vecac.config import Config
+from vecac.errors import UsageError
+
+PACKAGES = ("torch", "gymnasium", "numpy", "tensorboard")
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a run ended; result.json holds every field but run_dir.
+
+    Times count from the first env step, without start-up and evaluation. Evaluation fields are None
+    where none ran; solved_at is the first update after which the mean return of exactly the last 100
+    episodes reached the environment's reward_threshold.
+    """
+
+    run_dir: Path
+    env_steps: int
+    updates: int
+    episodes: int
+    seconds: float
+    env_steps_per_s: float
+    last_100_return_mean: float | None
+    solved_at_env_steps: int | None
+    solved_at_seconds: float | None
+    eval_return_mean: float | None
+    eval_return_std: float | None
+    eval_episodes: int | None
+    eval_sampled_return_mean: float | None
+    eval_sampled_return_std: float | None
+    stop_reason: str
+    error: str | None
+    engine: str
+    learner: str
+    device: str
+    device_requested: str
+    seed: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of result.json."""
+        fields = dataclasses.asdict(self)
+        del fields["run_dir"]
+        return fields
+
+
+def create_run_folder(config: Config) -> Path:
+    """Make {log_dir}/{env_id}__{run_name}__{seed}__{time}/, with a suffix if that name is taken.
+
+    Raises:
+        UsageError: the log folder cannot be written to.
+    """
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    name = "__".join(_safe(part) for part in (config.env_id, config.run_name, str(config.seed), stamp))
+    attempt = 1
+    while True:
+        path = Path(config.log_dir) / (name if attempt == 1 else f"{name}-{attempt}")
+        try:
+            path.mkdir(parents=True)
+            (path / "checkpoints").mkdir()
+            return path
+        except FileExistsError as error:
+            if not path.exists():  # a file stands where one of its parent folders should
+                raise _unusable(config.log_dir, error) from error
+            attempt += 1
+        except OSError as error:
+            raise _unusable(config.log_dir, error) from error
+
+
+def describe_run(config: Config, resolved: dict[str, Any]) -> dict[str, Any]:
+    """The content of config.json: every setting, what was resolved, and where it ran."""
+    return {
+        "config": config.to_dict(),
+        "resolved": resolved,
+        "versions": {"vecac": vecac.__version__, "python": platform.python_version()}
+        | {package: version(package) for package in PACKAGES},
+        "git_commit": git_commit(),
+        "command_line": sys.argv,
+    }
+
+
+def git_commit() -> str | None:
+    """The commit of vecac's own checkout, with "-dirty" if it is changed; None outside a checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a JSON file whole or not at all; numbers JSON does not know become null."""
+    temporary = path.with_name(path.name + ".tmp")
+    plain = {name: _json_number(value) for name, value in content.items()}
+    temporary.write_text(json.dumps(plain, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+def read_config(run_dir: Path) -> dict[str, Any]:
+    """The settings in a run folder's config.json.
+
+    Raises:
+        UsageError: it is missing, is not JSON or holds no settings.
+    """
+    path = run_dir / "config.json"
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))["config"]
+    except OSError as error:
+        raise UsageError(
+            f"{run_dir} is not a run folder ({path} cannot be read: {error.strerror}): "
+            "name one that vecac.train printed"
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path} is damaged: it does not hold a run's settings") from error
+    if not isinstance(settings, dict):
+        raise UsageError(f"{path} is damaged: it does not hold a run's settings")
+    return settings
+
+
+def _safe(part: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]", "-", part)
+
+
+def _unusable(log_dir: str, error: OSError) -> UsageError:
+    return UsageError(f"--log-dir {log_dir} cannot be written to: {error.strerror}; name a folder that can")
+
+
+def _json_number(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,235 @@
+"""Everything a run writes while it trains: log rows, checkpoints, the console, and its result."""
+
+import math
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal, Protocol
+
+import torch
+
+from vecac.algorithm.network import ActorCritic
+from vecac.config import Config
+from vecac.engines.evaluation import Evaluation
+from vecac.engines.gymnasium_engine import Report
+from vecac.engines.learner import UpdateReport
+from vecac.environments.registry import reward_threshold
+from vecac.recording import checkpoint
+from vecac.recording.console import Console
+from vecac.recording.metrics import EpisodeStatistics, MetricsLog
+from vecac.recording.run_folder import Result, write_json
+
+StopReason = Literal["finished", "target_reached", "interrupted", "failed"]
+
+
+class Engine(Protocol):
+    """Whoever can collect rollouts and make updates; the training loop knows nothing more of it."""
+
+    @property
+    def network(self) -> ActorCritic:
+        """The parameters, whoever computes with them."""
+
+    @property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """torch's Adam, with the state of whoever steps."""
+
+    @property
+    def env_steps(self) -> int:
+        """Valid transitions so far."""
+
+    @property
+    def updates(self) -> int:
+        """Optimiser steps so far."""
+
+    def iterate(self, count: int) -> Report:
+        """Up to `count` times, collect T x N and update once; at most about 0.2 s."""
+
+
+class RunClock:
+    """Seconds since the first env step, and what happened since the last row; `stop` freezes both."""
+
+    def __init__(self) -> None:
+        self._started_at = self._row_at = self._saved_at = time.perf_counter()
+        self._stopped_at: float | None = None
+        self._row_env_steps = 0
+        self._collect_seconds = self._learn_seconds = 0.0
+
+    def add(self, report: Report) -> None:
+        """Count the seconds of a report's phases into the current row."""
+        self._collect_seconds += report.collect_seconds
+        self._learn_seconds += report.learn_seconds
+
+    def stop(self) -> bool:
+        """Let no more time count; False if it had stopped already."""
+        was_running = self._stopped_at is None
+        self._stopped_at = self._now()
+        return was_running
+
+    def seconds(self) -> float:
+        """Since the first env step."""
+        return self._now() - self._started_at
+
+    def row(self, env_steps: int) -> dict[str, float]:
+        """The time/ metrics of a row at env_steps, which closes it: the next row starts here."""
+        now = self._now()
+        passed = now - self._row_at
+        row = {
+            "time/fps": (env_steps - self._row_env_steps) / passed,
+            "time/total_timesteps": env_steps,
+            "time/time_elapsed": now - self._started_at,
+            "time/collect_fraction": self._collect_seconds / passed,
+            "time/learn_fraction": self._learn_seconds / passed,
+        }
+        self._row_at, self._row_env_steps = now, env_steps
+        self._collect_seconds = self._learn_seconds = 0.0
+        return row
+
+    def has_new_steps(self, env_steps: int) -> bool:
+        """Whether env_steps is beyond the last row's."""
+        return env_steps > self._row_env_steps
+
+    def is_save_due(self, interval: float) -> bool:
+        """Whether `interval` seconds have passed since this last was True."""
+        now = time.perf_counter()
+        if now - self._saved_at < interval:
+            return False
+        self._saved_at = now
+        return True
+
+    def _now(self) -> float:
+        return time.perf_counter() if self._stopped_at is None else self._stopped_at
+
+
+class RunRecorder:
+    """Turns an engine's reports into rows, checkpoints and a result.
+
+    Args:
+        config: the run's settings.
+        run_dir: its new folder.
+        engine: read for its counters, network and optimiser.
+        device: the one in use, for result.json.
+        console: shows the progress.
+    """
+
+    def __init__(self, config: Config, run_dir: Path, engine: Engine, device: str, console: Console) -> None:
+        self._config = config
+        self._run_dir = run_dir
+        self._engine = engine
+        self._device = device
+        self._console = console
+        self._threshold = reward_threshold(config.env_id)
+        self._statistics = EpisodeStatistics()
+        self._log = MetricsLog(run_dir, config.to_dict())
+        self._last_update: UpdateReport | None = None
+        self._solved: tuple[int, float] | tuple[None, None] = (None, None)
+        self._best_mean = -math.inf
+        self._next_row_at = config.log_every
+        self._save("latest")
+        self._clock = RunClock()
+
+    def stop_reason(self) -> StopReason | None:
+        """Why training is over, or None while it is not."""
+        if self._statistics.reaches(self._config.target_return):
+            return "target_reached"
+        return "finished" if self._engine.env_steps >= self._config.total_timesteps else None
+
+    def updates_until_row(self) -> int:
+        """Updates that overshoot neither the next row nor the end by more than one, at least 1."""
+        config = self._config
+        due = min(self._next_row_at, config.total_timesteps) - self._engine.env_steps
+        return max(1, due // (config.n_rollout * config.num_envs))
+
+    def record(self, report: Report) -> None:
+        """Take in what the engine has done since the last call, and write what is due."""
+        for episode in report.episodes:
+            self._statistics.add(episode.episode_return, episode.length)
+        self._last_update = report.last_update or self._last_update
+        self._clock.add(report)
+        env_steps, seconds = self._engine.env_steps, self._clock.seconds()
+        if self._solved[0] is None and self._statistics.reaches(self._threshold):
+            self._solved = env_steps, seconds
+        # The last row is left to `finish`, which adds the evaluation to it.
+        if env_steps >= self._next_row_at and self.stop_reason() is None:
+            self._write_row({})
+            self._next_row_at = (env_steps // self._config.log_every + 1) * self._config.log_every
+        if self._clock.is_save_due(self._config.checkpoint_interval):
+            self._save("latest")
+        self._console.progress(env_steps, env_steps / seconds, self._statistics.mean_return)
+
+    def stop_clock(self) -> None:
+        """Training is over: no time counts from here. Saves the last parameters, the first time."""
+        if self._clock.stop():
+            self._console.close()
+            self._save("latest")
+
+    def finish(
+        self,
+        stop_reason: StopReason,
+        evaluations: Mapping[str, Evaluation] = MappingProxyType({}),
+        error: str | None = None,
+    ) -> Result:
+        """Write the last row and result.json, and close the files.
+
+        Args:
+            stop_reason: why the run ends.
+            evaluations: "greedy" and "sampled", or nothing.
+            error: what went wrong, if the run failed.
+        """
+        self.stop_clock()
+        greedy, sampled = evaluations.get("greedy"), evaluations.get("sampled")
+        if greedy is not None:
+            self._write_row({"eval/mean_reward": greedy.mean, "eval/mean_ep_length": greedy.mean_length})
+        elif self._clock.has_new_steps(self._engine.env_steps):
+            self._write_row({})
+        self._log.close()
+        seconds, engine = self._clock.seconds(), self._engine
+        result = Result(
+            run_dir=self._run_dir,
+            env_steps=engine.env_steps,
+            updates=engine.updates,
+            episodes=self._statistics.episodes,
+            seconds=seconds,
+            env_steps_per_s=engine.env_steps / seconds,
+            last_100_return_mean=self._statistics.last_100_return_mean,
+            solved_at_env_steps=self._solved[0],
+            solved_at_seconds=self._solved[1],
+            eval_return_mean=greedy.mean if greedy else None,
+            eval_return_std=greedy.std if greedy else None,
+            eval_episodes=len(greedy.returns) if greedy else None,
+            eval_sampled_return_mean=sampled.mean if sampled else None,
+            eval_sampled_return_std=sampled.std if sampled else None,
+            stop_reason=stop_reason,
+            error=error,
+            engine=self._config.engine,
+            learner="torch",
+            device=self._device,
+            device_requested=self._config.device,
+            seed=self._config.seed,
+        )
+        write_json(self._run_dir / "result.json", result.to_dict())
+        return result
+
+    def _write_row(self, extra: dict[str, float]) -> None:
+        """Log the present state, and keep the parameters if their 100-episode mean is the best so far."""
+        env_steps = self._engine.env_steps
+        row = self._statistics.row() | self._clock.row(env_steps)
+        if self._last_update is not None:
+            row |= self._last_update.read() | {"train/n_updates": self._engine.updates}
+        self._log.write(env_steps, row | extra)
+        mean = self._statistics.last_100_return_mean
+        if mean is not None and mean > self._best_mean:
+            self._best_mean = mean
+            self._save("best")
+
+    def _save(self, name: str) -> None:
+        checkpoint.save(
+            self._run_dir / "checkpoints" / f"{name}.pt",
+            {
+                "config": self._config.to_dict(),
+                "network": self._engine.network.state_dict(),
+                "optimizer": self._engine.optimizer.state_dict(),
+                "env_steps": self._engine.env_steps,
+                "updates": self._engine.updates,
+            },
+        )

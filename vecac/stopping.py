@@ -1,0 +1,49 @@
+"""Ctrl-C and SIGTERM as a request to stop, which the run honours when its state is whole."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class StopRequest:
+    """While entered, SIGINT and SIGTERM set `signal_number`; a second one ends the process at once.
+
+    Enter it after worker processes have been started: forked ones would inherit the handlers.
+    Outside the main thread, where Python allows no handlers, nothing is installed.
+    """
+
+    def __init__(self) -> None:
+        self.signal_number: int | None = None
+        self._previous: dict[int, Any] = {}
+
+    def __enter__(self) -> "StopRequest":
+        if threading.current_thread() is threading.main_thread():
+            self._previous = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def requested(self) -> bool:
+        """Whether a signal has arrived."""
+        return self.signal_number is not None
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self.signal_number is not None:
+            for child in multiprocessing.active_children():
+                child.kill()
+            os._exit(exit_code(number))
+        self.signal_number = number
+
+
+def exit_code(signal_number: int) -> int:
+    """The shell's convention for a process that a signal ended: 130 for SIGINT, 143 for SIGTERM."""
+    return 128 + signal_number

@@ -1,0 +1,115 @@
+"""python -m vecac.train: train an actor-critic on N copies of a Gymnasium environment.
+
+Whatever loads torch is imported inside the functions: --help need not wait for it, and spawned
+worker processes, which import this module again, stay small.
+"""
+
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from vecac.command_line import run_command
+from vecac.config import Config
+from vecac.environments.vector import make_environments
+from vecac.recording.console import Console, describe_result, describe_start
+from vecac.recording.run_folder import Result, create_run_folder, describe_run, write_json
+from vecac.seeding import seed_sequences
+from vecac.stopping import StopRequest, exit_code
+
+if TYPE_CHECKING:
+    from vecac.algorithm.network import ActorCritic
+    from vecac.engines.evaluation import Evaluation
+    from vecac.run_recorder import Engine, RunRecorder, StopReason
+
+
+def train(config: Config, stop: StopRequest | None = None) -> Result:
+    """Run the training that config describes; it leaves a run folder.
+
+    Args:
+        config: every setting.
+        stop: takes charge of SIGINT and SIGTERM; pass one in to learn which of them arrived.
+
+    Returns:
+        How it ended, also when a signal interrupted it (see stop_reason).
+
+    Raises:
+        UsageError: the config cannot be run here; no run folder is left.
+        EnvironmentFault: an environment misbehaved; result.json tells of it too.
+    """
+    from vecac.engines.gymnasium_engine import GymnasiumEngine
+    from vecac.engines.hardware import cpu_threads, resolve_device
+    from vecac.engines.learner import TorchLearner
+    from vecac.run_recorder import RunRecorder
+
+    stop = stop or StopRequest()
+    device, seeds = resolve_device(config.device), seed_sequences(config.seed)
+    console = Console(config.total_timesteps, config.quiet)
+    with cpu_threads(config) as num_threads, closing(make_environments(config)) as environments:
+        learner = TorchLearner(config, environments.obs_size, environments.num_actions, device, seeds)
+        engine = GymnasiumEngine(config, environments, learner)
+        run_dir = create_run_folder(config)
+        resolved = {"device": str(device), "num_threads": num_threads, "log_interval": config.log_every}
+        write_json(run_dir / "config.json", describe_run(config, resolved))
+        recorder = RunRecorder(config, run_dir, engine, str(device), console)
+        with stop:
+            console.line(describe_start(config, str(device), num_threads, run_dir))
+            try:
+                stop_reason = _learn(engine, recorder, stop)
+                environments.close()
+                evaluations = _evaluate(config, engine.network, stop)
+            except Exception as error:
+                recorder.finish("failed", error=f"{type(error).__name__}: {error}")
+                raise
+            result = recorder.finish("interrupted" if stop.requested() else stop_reason, evaluations)
+    console.line(describe_result(result))
+    return result
+
+
+def _learn(engine: "Engine", recorder: "RunRecorder", stop: StopRequest) -> "StopReason":
+    """Collect, update, log and save until the run is over."""
+    while (stop_reason := recorder.stop_reason()) is None and not stop.requested():
+        report = engine.iterate(recorder.updates_until_row())
+        recorder.record(report)
+    recorder.stop_clock()
+    return stop_reason or "interrupted"
+
+
+def _evaluate(config: Config, network: "ActorCritic", stop: StopRequest) -> dict[str, "Evaluation"]:
+    """The greedy and the sampled evaluation; neither if there are no episodes or a signal came."""
+    from vecac.engines.evaluation import evaluate, make_evaluation_environments
+
+    evaluations: dict[str, Evaluation] = {}
+    if config.eval_episodes == 0 or stop.requested():
+        return evaluations
+    with closing(make_evaluation_environments(config, config.eval_episodes)) as environments:
+        for name in ("greedy", "sampled"):
+            evaluation = evaluate(
+                network,
+                environments,
+                config.eval_episodes,
+                sampled=name == "sampled",
+                seed=config.seed,
+                should_stop=stop.requested,
+            )
+            if evaluation is None:
+                return {}
+            evaluations[name] = evaluation
+    return evaluations
+
+
+def _command(config: Config) -> int:
+    stop = StopRequest()
+    result = train(config, stop)
+    if result.stop_reason == "interrupted" and stop.signal_number is not None:
+        return exit_code(stop.signal_number)
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    return run_command(Config, "python -m vecac.train", argv, _command)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
