@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from vecac.config import Config
-from vecac.engines.hardware import available_cores, choose_num_threads, cpu_threads, resolve_device
+from vecac.engines.hardware import cpu_threads, idle_gpu, resolve_device
 from vecac.errors import UsageError
 
 needs_no_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
@@ -40,14 +40,19 @@ def test_a_gpu_number_beyond_the_count_is_refused(monkeypatch):
         resolve_device("cuda:2")
 
 
-def test_threads_are_chosen_by_size_or_as_told():
-    assert choose_num_threads(Config(num_envs=16)) == 1
-    assert choose_num_threads(Config(num_envs=4096)) == available_cores()
-    assert choose_num_threads(Config(num_envs=16, num_threads=3)) == 3
+def test_auto_names_the_gpu_that_it_passes_over(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "A GPU")
+    assert idle_gpu("auto") == "A GPU"
+    assert idle_gpu("cpu") is None
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert idle_gpu("auto") is None
 
 
-def test_threads_are_put_back():
-    before = torch.get_num_threads()
-    with cpu_threads(Config(num_threads=before + 1)) as num_threads:
-        assert torch.get_num_threads() == num_threads == before + 1
-    assert torch.get_num_threads() == before
+@pytest.mark.parametrize(("asked_for", "used"), [(0, 1), (3, 3)])
+def test_threads_are_set_and_put_back(asked_for, used):
+    torch.set_num_threads(2)
+    with cpu_threads(Config(num_envs=4096, num_threads=asked_for)) as num_threads:
+        assert torch.get_num_threads() == num_threads == used
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(1)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from golden_updates import GOLDEN, ROWS, assert_close, golden_batches, golden_network
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import vecac.engines.learner as learner_module
 from vecac.algorithm.rollout import Rollout
@@ -229,6 +230,36 @@ def test_cuda_agrees_with_the_formula(mode):
     _, expected = reference_gradient(learner.network, transitions, config)
     for name, gradient in actual.items():
         assert_close(gradient.cpu(), expected[name])
+
+
+class HostReads(TorchDispatchMode):
+    """Collects the operations that wait for the device to tell the host a number or a size."""
+
+    WAITING = ("_local_scalar_dense", "nonzero", "equal", "masked_select", "unique")
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        if any(name in str(function) for name in self.WAITING):
+            self.seen.append(str(function))
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_acting_and_updating_wait_for_no_number_from_the_device(mode):
+    config = counting_config(autoreset_mode=mode, td_lambda=0.5, ent_coef=0.1, max_grad_norm=1.0)
+    learner = make_learner(config)
+    rollout, _ = collect(config, learner, staged=True)
+    with HostReads() as reads:
+        learner.start_rollout()
+        learner.act(rollout, 0)
+        report = learner.update(rollout, 1e-3)
+    assert reads.seen == []
+    with HostReads() as reads:
+        report.terms.total.item()
+    assert reads.seen == ["aten._local_scalar_dense.default"]  # the control: a read is seen
 
 
 def test_an_update_with_no_valid_row_changes_nothing():

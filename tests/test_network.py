@@ -1,8 +1,10 @@
+import math
+
 import pytest
 import torch
 from torch import nn, tensor
 
-from vecac.algorithm.network import ActorCritic, greedy_action, sample_action
+from vecac.algorithm.network import ActorCritic, greedy_action, gumbel_noise, sample_action
 
 
 def test_parameters_are_named_and_shaped_like_nn_linear():
@@ -58,24 +60,24 @@ def test_first_weight_stays_column_major_through_training_and_loading():
     assert network.fc1.weight.stride() == network.fc1.weight.grad.stride() == (1, 256)
 
 
-def test_sampling_inverts_the_distribution_function():
-    logits = tensor([0.2, 0.3, 0.5]).log().expand(6, 3)
-    uniform = tensor([0.0, 0.199, 0.201, 0.499, 0.501, 0.999999])
-    assert sample_action(logits, uniform).tolist() == [0, 0, 1, 1, 2, 2]
-
-
 def test_sampling_frequencies():
     probability = tensor([0.1, 0.6, 0.3])
-    uniform = torch.rand(100_000, generator=torch.Generator().manual_seed(0))
-    counts = sample_action(probability.log().expand(100_000, 3), uniform).bincount(minlength=3)
+    noise = gumbel_noise((100_000, 3), torch.Generator().manual_seed(0))
+    counts = sample_action(probability.log().expand(100_000, 3), noise).bincount(minlength=3)
     assert torch.allclose(counts / 100_000, probability, atol=0.006)  # 3.9 standard deviations
 
 
-def test_sampling_never_leaves_the_actions_however_it_rounds():
-    logits = torch.randn(1000, 5, generator=torch.Generator().manual_seed(0))
-    largest = torch.full((1000,), 1.0 - 2**-24)
-    assert sample_action(logits, largest).max() <= 4
-    assert sample_action(torch.zeros(1, 1), tensor([0.5])).tolist() == [0]
+def test_noise_has_gumbels_mean_and_variance_and_follows_its_generator():
+    noise = gumbel_noise((1_000_000,), torch.Generator().manual_seed(0))
+    assert noise.mean().item() == pytest.approx(0.5772, abs=0.005)
+    assert noise.var().item() == pytest.approx(math.pi**2 / 6, abs=0.02)
+    assert torch.equal(noise, gumbel_noise((1_000_000,), torch.Generator().manual_seed(0)))
+    assert not torch.equal(noise[:9], gumbel_noise((9,), torch.Generator().manual_seed(1)))
+
+
+def test_noise_decides_between_actions():
+    logits = tensor([[1.0, 3.0], [1.0, 3.0]])
+    assert sample_action(logits, tensor([[2.5, 0.0], [1.5, 0.0]])).tolist() == [0, 1]
 
 
 def test_greedy_takes_the_most_probable():

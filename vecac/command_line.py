@@ -22,6 +22,8 @@ def run_command(
 ) -> int:
     """Parse argv into `options`, a dataclass, and do the work; returns the exit code.
 
+    The first line of the dataclass's docstring is what --help says the command does.
+
     An error that vecac explains is one line on standard error: exit code 2 for what the user gave,
     1 for an environment that misbehaved. tyro's own messages exit with 2. Anything else is a defect,
     ours or the environment's, and keeps its traceback.
@@ -48,7 +50,8 @@ def _parse(options: type[Options], prog: str, argv: Sequence[str] | None) -> Opt
         raise SystemExit(0)
     # tyro would dress up the errors of __post_init__, so it parses into a twin that checks nothing.
     twin = type(options.__name__, (options,), {"__post_init__": lambda self: None})
-    parsed: Any = tyro.cli(twin, prog=prog, description=options.__doc__, args=arguments)
+    description = f"{(options.__doc__ or '').splitlines()[0]} --version prints vecac's version."
+    parsed: Any = tyro.cli(twin, prog=prog, description=description, args=arguments)
     values = {field.name: getattr(parsed, field.name) for field in dataclasses.fields(parsed)}
     return options(**values)
 

@@ -15,7 +15,7 @@ from vecac.errors import UsageError
 
 @dataclass(frozen=True)
 class Config:
-    """The settings of one training run; the defaults are the notebook's hyperparameters.
+    """Train a TD actor-critic on N copies of a Gymnasium environment that step together.
 
     Raises:
         UsageError: a value is of the wrong type or out of its range; the message names the flag.
@@ -60,7 +60,7 @@ class Config:
     device: str = "auto"
     """Where the network learns: auto, cpu, cuda or cuda:N."""
     num_threads: int = 0
-    """CPU threads for the network; 0 chooses by the size of the rollout."""
+    """CPU threads for the network; 0 chooses one, the fastest for a network this small."""
     seed: int = 1
     """Every random stream of the run is derived from it."""
     log_dir: str = "logs"

@@ -58,7 +58,7 @@ def load_run(run_dir: Path, name: str) -> tuple[Config, "ActorCritic", dict[str,
     from vecac.algorithm.network import ActorCritic
     from vecac.recording import checkpoint
 
-    saved_env_id = read_config(run_dir).get("env_id")
+    saved_env_id = read_config(run_dir)["env_id"]
     path = run_dir / "checkpoints" / f"{name}.pt"
     if name == "best" and not path.exists() and path.with_name("latest.pt").exists():
         raise UsageError(

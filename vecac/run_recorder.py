@@ -45,6 +45,9 @@ class Engine(Protocol):
     def iterate(self, count: int) -> Report:
         """Up to `count` times, collect T x N and update once; at most about 0.2 s."""
 
+    def close(self) -> None:
+        """Give up the environments."""
+
 
 class RunClock:
     """Seconds since the first env step, and what happened since the last row; `stop` freezes both."""

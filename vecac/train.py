@@ -38,7 +38,7 @@ def train(config: Config, stop: StopRequest | None = None) -> Result:
         EnvironmentFault: an environment misbehaved; result.json tells of it too.
     """
     from vecac.engines.gymnasium_engine import GymnasiumEngine
-    from vecac.engines.hardware import cpu_threads, resolve_device
+    from vecac.engines.hardware import cpu_threads, idle_gpu, resolve_device
     from vecac.engines.learner import TorchLearner
     from vecac.run_recorder import RunRecorder
 
@@ -49,14 +49,15 @@ def train(config: Config, stop: StopRequest | None = None) -> Result:
         learner = TorchLearner(config, environments.obs_size, environments.num_actions, device, seeds)
         engine = GymnasiumEngine(config, environments, learner)
         run_dir = create_run_folder(config)
-        resolved = {"device": str(device), "num_threads": num_threads, "log_interval": config.log_every}
-        write_json(run_dir / "config.json", describe_run(config, resolved))
+        write_json(run_dir / "config.json", describe_run(config, str(device), num_threads))
         recorder = RunRecorder(config, run_dir, engine, str(device), console)
         with stop:
             console.line(describe_start(config, str(device), num_threads, run_dir))
+            if (gpu := idle_gpu(config.device)) is not None:
+                console.line(f"--device auto learns on the CPU; --device cuda would use the {gpu}")
             try:
                 stop_reason = _learn(engine, recorder, stop)
-                environments.close()
+                engine.close()
                 evaluations = _evaluate(config, engine.network, stop)
             except Exception as error:
                 recorder.finish("failed", error=f"{type(error).__name__}: {error}")

@@ -3,7 +3,10 @@
 Shapes: D observation size, A actions, H hidden size; `...` is any batch.
 """
 
+from collections.abc import Sequence
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -28,7 +31,12 @@ class ActorCritic(nn.Module):
     def forward(self, obs: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (..., A) and value (...) of observations (..., D)."""
         hidden = torch.relu(self.fc1(obs))
-        return self.fc_pi(hidden), self.fc_v(hidden).squeeze(-1)
+        # Both heads in one product, so that the hidden layer, by far the largest tensor here, is read
+        # once forwards and its gradient written once backwards.
+        weight = torch.cat((self.fc_pi.weight, self.fc_v.weight))
+        bias = torch.cat((self.fc_pi.bias, self.fc_v.bias))
+        heads = F.linear(hidden, weight, bias)
+        return heads[..., :-1], heads[..., -1]
 
     def logits(self, obs: Tensor) -> Tensor:
         """Only the policy's logits (..., A): what acting needs."""
@@ -36,15 +44,19 @@ class ActorCritic(nn.Module):
         return logits
 
 
-def sample_action(logits: Tensor, uniform: Tensor) -> Tensor:
-    """Draw actions (...), int64, from softmax(logits (..., A)) by inverting its distribution function.
+def gumbel_noise(shape: Sequence[int], generator: torch.Generator) -> Tensor:
+    """Independent standard Gumbel numbers on the generator's device: -log of exponential ones."""
+    noise = torch.empty(*shape, device=generator.device)
+    return noise.exponential_(generator=generator).log_().neg_()
 
-    One uniform number in [0, 1) an action, `uniform` (...), makes the draw reproducible and, for
-    small A, several times cheaper than torch.distributions.Categorical.
+
+def sample_action(logits: Tensor, noise: Tensor) -> Tensor:
+    """Draw actions (...), int64, from softmax(logits (..., A)), given Gumbel noise (..., A).
+
+    argmax(logits + noise) is distributed as softmax(logits): the Gumbel-max trick (Gumbel 1954). The
+    noise can be drawn for many steps at once, which leaves two small operations a step.
     """
-    cumulative = logits.softmax(dim=-1).cumsum(dim=-1)
-    # The last entry, 1 in mathematics, is left out: rounding could put it below `uniform`.
-    return (uniform.unsqueeze(-1) >= cumulative[..., :-1]).sum(dim=-1)
+    return (logits + noise).argmax(dim=-1)
 
 
 def greedy_action(logits: Tensor) -> Tensor:

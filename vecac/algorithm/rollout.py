@@ -55,6 +55,8 @@ def _allocate(
 class Rollout:
     """The buffer. `tensors` is the learner's side; the arrays of the same names are the host's.
 
+    obs_rows and action_rows are the learner's obs_SND and action_TN, step by step.
+
     Args:
         num_steps: T.
         num_envs: N.
@@ -81,6 +83,9 @@ class Rollout:
         self._host = self.tensors
         if self.staged:
             self._host = _allocate(*sizes, torch.device("cpu"), pinned=device.type == "cuda")
+        # Views made once: indexing a tensor costs about as much as a small operation on it.
+        self.obs_rows = self.tensors.obs_SND.unbind()
+        self.action_rows = self.tensors.action_TN.unbind()
         # Small rows are written faster through NumPy than through torch; the memory is the same.
         host = self._host
         self.obs_SND: NDArray[np.float32] = host.obs_SND.numpy()

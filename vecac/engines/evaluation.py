@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from vecac.algorithm.network import ActorCritic, greedy_action, sample_action
+from vecac.algorithm.network import ActorCritic, greedy_action, gumbel_noise, sample_action
 from vecac.config import Config
 from vecac.engines.episodes import Episode, EpisodeTracker
 from vecac.environments.vector import Environments, make_environments
@@ -88,8 +88,7 @@ def evaluate(
             return None
         logits_NA = network.logits(torch.from_numpy(obs_ND).to(device))
         if sampled:
-            uniform_N = torch.rand(num_envs, generator=generator, device=device)
-            action_N = sample_action(logits_NA, uniform_N)
+            action_N = sample_action(logits_NA, gumbel_noise(logits_NA.shape, generator))
         else:
             action_N = greedy_action(logits_NA)
         step = environments.step(action_N.cpu().numpy())

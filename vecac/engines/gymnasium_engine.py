@@ -82,6 +82,10 @@ class GymnasiumEngine:
                 break
         return report
 
+    def close(self) -> None:
+        """End the environments."""
+        self._environments.close()
+
     def _collect(self, report: Report, deadline: float) -> bool:
         """Go on with the rollout until it is complete (True) or the deadline has passed."""
         start = time.perf_counter()

@@ -1,6 +1,5 @@
 """Which device and how many CPU threads a run uses, and why."""
 
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +9,9 @@ import torch
 from vecac.config import Config
 from vecac.errors import UsageError
 
-ROWS_FOR_THREADS = 4096
-"""Rows of a rollout from which a second CPU thread pays: below, waking it costs more than it does."""
+DEFAULT_THREADS = 1
+"""A second thread gains next to nothing on blocks this small, and on a busy machine, where threads that
+wait for each other spin, it loses up to a factor of forty."""
 
 
 def resolve_device(requested: str) -> torch.device:
@@ -36,28 +36,20 @@ def resolve_device(requested: str) -> torch.device:
     return device
 
 
+def idle_gpu(requested: str) -> str | None:
+    """The name of a GPU that `auto` passes over, if there is one."""
+    if requested == "auto" and torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return None
+
+
 @contextmanager
 def cpu_threads(config: Config) -> Iterator[int]:
     """Have torch use the run's number of CPU threads, and afterwards as many as before."""
     before = torch.get_num_threads()
-    num_threads = choose_num_threads(config)
+    num_threads = config.num_threads or DEFAULT_THREADS
     torch.set_num_threads(num_threads)
     try:
         yield num_threads
     finally:
         torch.set_num_threads(before)
-
-
-def choose_num_threads(config: Config) -> int:
-    """config.num_threads, or by the rollout's size: one thread for small ones, else every core."""
-    if config.num_threads:
-        return config.num_threads
-    rows = config.n_rollout * config.num_envs
-    return 1 if rows < ROWS_FOR_THREADS else available_cores()
-
-
-def available_cores() -> int:
-    """Cores that this process may run on, which a container may restrict."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -4,8 +4,9 @@ Shapes: T rollout steps, S = T + 1, N environments, n environments of one block,
 A actions, B valid transitions.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
-from vecac.algorithm.network import ActorCritic, sample_action
+from vecac.algorithm.network import ActorCritic, gumbel_noise, sample_action
 from vecac.algorithm.rollout import Rollout
 from vecac.algorithm.td import LossTerms, td_lambda_targets, td_loss, td_targets
 from vecac.config import Config
@@ -23,24 +24,50 @@ CPU_BLOCK_ROWS = 1024
 """Rows of one pass through the network on the CPU: their hidden layer stays inside the L2 cache."""
 
 
-@dataclass(frozen=True)
-class UpdateReport:
-    """One update, still on the learner's device; nothing waits for it until `read` is called.
+class BlockReport(NamedTuple):
+    """What one block of environments added to an update.
 
-    terms: the means over all B rows, 0-d each. grad_norm: 0-d, before clipping.
-    value_B, target_B: before the update.
+    terms: means over the block's rows. share: of the update's rows that are the block's.
+    value_B, target_B: of these rows, before the update.
     """
 
     terms: LossTerms
-    grad_norm: Tensor
+    share: float
     value_B: Tensor
     target_B: Tensor
+
+
+@dataclass(frozen=True)
+class UpdateReport:
+    """One update, still on the learner's device; nothing is computed or waited for until `read`.
+
+    grad_norm: 0-d, before any clipping.
+    """
+
+    blocks: Sequence[BlockReport]
+    grad_norm: Tensor
     learning_rate: float
+
+    @property
+    def terms(self) -> LossTerms:
+        """The loss terms as means over all of the update's rows, 0-d each."""
+        weighted = [torch.stack(block.terms).detach() * block.share for block in self.blocks]
+        return LossTerms(*torch.stack(weighted).sum(dim=0))
+
+    @property
+    def value_B(self) -> Tensor:  # noqa: N802
+        """V(s) of all the update's rows, block by block."""
+        return torch.cat([block.value_B for block in self.blocks])
+
+    @property
+    def target_B(self) -> Tensor:  # noqa: N802
+        """The targets of the same rows."""
+        return torch.cat([block.target_B for block in self.blocks])
 
     def read(self) -> dict[str, float]:
         """The train/ metrics by tag, in one transfer from the device; NaN where undefined."""
-        residual_B = self.target_B - self.value_B
-        explained_variance = 1 - residual_B.var(correction=0) / self.target_B.var(correction=0)
+        value_B, target_B = self.value_B, self.target_B
+        explained_variance = 1 - (target_B - value_B).var(correction=0) / target_B.var(correction=0)
         names = ("loss", "policy_loss", "value_loss", "entropy", "grad_norm", "explained_variance")
         numbers = torch.stack((*self.terms, self.grad_norm, explained_variance)).tolist()
         metrics = {f"train/{name}": number for name, number in zip(names, numbers, strict=True)}
@@ -69,49 +96,48 @@ class TorchLearner:
         self.network = network.to(device)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate, fused=True)
         self._generator = torch.Generator(device).manual_seed(torch_seed(seeds.policy))
-        self._uniform_TN = torch.empty(config.n_rollout, config.num_envs, device=device)
+        self._noise_shape = (config.n_rollout, config.num_envs, num_actions)
+        self._noise_rows: Sequence[Tensor] = ()
+        self._parameters = list(self.network.parameters())
         self._on_cpu = device.type == "cpu"
 
     def start_rollout(self) -> None:
-        """Draw the policy's uniform numbers for the T steps of all N environments at once."""
-        torch.rand(self._uniform_TN.shape, generator=self._generator, out=self._uniform_TN)
+        """Draw the policy's random numbers for the T steps of all N environments at once."""
+        self._noise_rows = gumbel_noise(self._noise_shape, self._generator).unbind()
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def act(self, rollout: Rollout, t: int) -> NDArray[np.int64]:
         """Sample the actions (N,) of step t from the policy at row t; they are kept in the rollout.
 
         Handing them to the environments is the one wait for the device in a step.
         """
-        obs_ND, action_N = rollout.tensors.obs_SND[t], rollout.tensors.action_TN[t]
-        uniform_N = self._uniform_TN[t]
-        for rows in self._blocks(rollout.num_envs, rows_each=1):
-            action_N[rows] = sample_action(self.network.logits(obs_ND[rows]), uniform_N[rows])
+        action_N = rollout.action_rows[t]
+        blocks = self._row_blocks(rollout.obs_rows[t], self._noise_rows[t], action_N)
+        for obs_nD, noise_nA, action_n in blocks:
+            action_n.copy_(sample_action(self.network.logits(obs_nD), noise_nA))
         actions: NDArray[np.int64] = action_N.cpu().numpy()
         return actions
 
     def update(self, rollout: Rollout, learning_rate: float) -> UpdateReport | None:
         """One Adam step on the mean loss over the rollout's B valid rows; None, and no step, if B = 0."""
         num_valid = int(np.count_nonzero(rollout.valid_TN))
-        self.optimizer.zero_grad()
-        parts = []
-        for envs in self._blocks(rollout.num_envs, rows_each=rollout.num_steps + 1):
+        if num_valid == 0:
+            return None
+        self.network.zero_grad()
+        blocks = []
+        for envs in self._env_blocks(rollout):
             rows = np.flatnonzero(rollout.valid_TN[:, envs])
             if len(rows):
-                terms, value, target = self._block_loss(rollout, envs, rows)
-                share = len(rows) / num_valid
-                (terms.total * share).backward()  # type: ignore[no-untyped-call]
-                parts.append((torch.stack(terms).detach() * share, value, target))
-        if not parts:
-            return None
-        grad_norm = self._step(learning_rate)
-        shares, values, targets = zip(*parts, strict=True)
-        terms = LossTerms(*torch.stack(shares).sum(dim=0))
-        return UpdateReport(terms, grad_norm, torch.cat(values), torch.cat(targets), learning_rate)
+                block = self._block_loss(rollout, envs, rows, len(rows) / num_valid)
+                loss = block.terms.total
+                loss.backward(torch.full_like(loss, block.share))  # type: ignore[no-untyped-call]
+                blocks.append(block)
+        return UpdateReport(blocks, self._step(learning_rate), learning_rate)
 
     def _block_loss(
-        self, rollout: Rollout, envs: slice, rows: NDArray[np.int64]
-    ) -> tuple[LossTerms, Tensor, Tensor]:
-        """The loss on one block's valid rows, and their values and targets (B,).
+        self, rollout: Rollout, envs: slice, rows: NDArray[np.int64], share: float
+    ) -> BlockReport:
+        """The loss on one block's valid rows, which are counted through its T x n rows.
 
         The parameters stand still within a rollout, so one pass over all S observations gives V(s)
         as well as V(s'), the value one row further down.
@@ -129,7 +155,7 @@ class TorchLearner:
         action_B = valid(tensors.action_TN[:, envs])
         config = self._config
         terms = td_loss(logits_BA, value_B, action_B, target_B, config.ent_coef, config.vf_coef)
-        return terms, value_B.detach(), target_B
+        return BlockReport(terms, share, value_B.detach(), target_B)
 
     @torch.no_grad()
     def _next_values(self, rollout: Rollout, envs: slice, value_Sn: Tensor) -> Tensor:
@@ -160,16 +186,22 @@ class TorchLearner:
 
     def _step(self, learning_rate: float) -> Tensor:
         """Clip if asked to, let Adam step, and return the gradient's norm before clipping, 0-d."""
-        parameters = list(self.network.parameters())
-        grad_norm = get_total_norm([p.grad for p in parameters if p.grad is not None])
+        grad_norm = get_total_norm([p.grad for p in self._parameters if p.grad is not None])
         if self._config.max_grad_norm is not None:
-            clip_grads_with_norm_(parameters, self._config.max_grad_norm, grad_norm)
+            clip_grads_with_norm_(self._parameters, self._config.max_grad_norm, grad_norm)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
         self.optimizer.step()
         return grad_norm
 
-    def _blocks(self, num_envs: int, rows_each: int) -> Iterator[slice]:
-        """Split the environments so that a block stays in cache on the CPU; elsewhere one block."""
-        size = max(1, CPU_BLOCK_ROWS // rows_each) if self._on_cpu else num_envs
+    def _env_blocks(self, rollout: Rollout) -> Iterable[slice]:
+        """The environments in blocks whose S rows each stay in cache on the CPU; elsewhere one block."""
+        num_envs = rollout.num_envs
+        size = max(1, CPU_BLOCK_ROWS // (rollout.num_steps + 1)) if self._on_cpu else num_envs
         return (slice(start, start + size) for start in range(0, num_envs, size))
+
+    def _row_blocks(self, *rows: Tensor) -> Iterable[tuple[Tensor, ...]]:
+        """The same rows of several tensors, cut likewise."""
+        if self._on_cpu and len(rows[0]) > CPU_BLOCK_ROWS:
+            return zip(*(torch.split(tensor, CPU_BLOCK_ROWS) for tensor in rows), strict=True)
+        return (rows,)

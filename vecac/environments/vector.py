@@ -104,13 +104,15 @@ class Environments:
         obs = self.obs
         reward, terminated, truncated = self._scalars(raw_reward, terminated, truncated)
         next_obs = self._observations(raw_obs)
-        valid = np.ones(self.num_envs, np.bool_)
         if self._mode is AutoresetMode.NEXT_STEP:
-            valid, reward = ~self._resets_next, np.where(self._resets_next, np.float32(0), reward)
-            terminated, truncated = terminated & valid, truncated & valid
+            valid = ~self._resets_next
+            reward[self._resets_next] = 0.0
+            terminated &= valid
+            truncated &= valid
             self._resets_next = terminated | truncated
             self.obs = next_obs
         else:
+            valid = np.ones(self.num_envs, np.bool_)
             self.obs, next_obs = self._after_ends(terminated | truncated, next_obs, info)
         self._require_finite("reward", reward)
         return Transition(obs, reward, terminated, truncated, next_obs, valid)

@@ -1,5 +1,6 @@
 """What a run prints: a progress bar on a terminal, plain lines elsewhere, nothing when quiet."""
 
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -70,7 +71,7 @@ def describe_start(config: Config, device: str, num_threads: int, run_dir: Path)
         f"vecac {vecac.__version__}: {config.env_id}, {config.num_envs} environments "
         f"({backend}, {config.autoreset_mode}), learning on {device} with {num_threads} CPU thread(s)",
         f"run folder: {run_dir}",
-        f"watch it:   tensorboard --logdir {run_dir}",
+        f"watch it:   tensorboard --logdir {shlex.quote(str(run_dir))}",
     ]
     return "\n".join(lines)
 
@@ -92,5 +93,5 @@ def describe_result(result: Result) -> str:
             f"{result.eval_return_std:.1f}, sampled {result.eval_sampled_return_mean:.1f} +- "
             f"{result.eval_sampled_return_std:.1f} (mean return, standard deviation)"
         )
-    lines.append(f"play it again: python -m vecac.evaluate {result.run_dir}")
+    lines.append(f"play it again: python -m vecac.evaluate {shlex.quote(str(result.run_dir))}")
     return "\n".join(lines)

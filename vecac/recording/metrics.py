@@ -128,8 +128,9 @@ class MetricsLog:
         """
         table = "\n".join(f"| {name} | {value} |" for name, value in settings.items())
         self._tensorboard.add_text("config", f"| setting | value |\n| --- | --- |\n{table}", 0)
+        # TensorBoard would show True as 1.0000, and does not take None.
         plain = {
-            name: value if isinstance(value, bool | int | float | str) else str(value)
+            name: value if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
             for name, value in settings.items()
         }
         shown_beside = dict.fromkeys(("rollout/ep_rew_mean", "eval/mean_reward"), 0.0)

@@ -81,11 +81,19 @@ def create_run_folder(config: Config) -> Path:
             raise _unusable(config.log_dir, error) from error
 
 
-def describe_run(config: Config, resolved: dict[str, Any]) -> dict[str, Any]:
-    """The content of config.json: every setting, what was resolved, and where it ran."""
+def describe_run(config: Config, device: str, num_threads: int) -> dict[str, Any]:
+    """The content of config.json: every setting as resolved, and what the run was made with.
+
+    Args:
+        config: the settings as given.
+        device: the one in use, which need not be the one asked for.
+        num_threads: CPU threads in use.
+    """
+    resolved = {"device": device, "num_threads": num_threads, "log_interval": config.log_every}
     return {
-        "config": config.to_dict(),
-        "resolved": resolved,
+        **config.to_dict(),
+        **resolved,
+        "device_requested": config.device,
         "versions": {"vecac": vecac.__version__, "python": platform.python_version()}
         | {package: version(package) for package in PACKAGES},
         "git_commit": git_commit(),
@@ -112,22 +120,22 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def read_config(run_dir: Path) -> dict[str, Any]:
-    """The settings in a run folder's config.json.
+    """The content of a run folder's config.json.
 
     Raises:
         UsageError: it is missing, is not JSON or holds no settings.
     """
     path = run_dir / "config.json"
     try:
-        settings = json.loads(path.read_text(encoding="utf-8"))["config"]
+        settings = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(
             f"{run_dir} is not a run folder ({path} cannot be read: {error.strerror}): "
             "name one that vecac.train printed"
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{path} is damaged: it does not hold a run's settings") from error
-    if not isinstance(settings, dict):
+    except ValueError as error:
+        raise UsageError(f"{path} is damaged: it is not JSON") from error
+    if not isinstance(settings, dict) or "env_id" not in settings:
         raise UsageError(f"{path} is damaged: it does not hold a run's settings")
     return settings
 
