@@ -15,6 +15,7 @@ from vecac.config import Config
 from vecac.engines.learner import TorchLearner
 from vecac.environments.vector import make_environments
 from vecac.seeding import seed_sequences
+from vecac.transition import Transition
 
 T = N = 6  # equal on purpose: mixed-up axes then have the right shape and the wrong numbers
 MODES = ["next-step", "same-step", "disabled"]
@@ -53,15 +54,7 @@ def collect(config, learner, staged=None):
             for t in range(T):
                 action = learner.act(rollout, t).copy()
                 step = environments.step(action)
-                rollout.insert(
-                    t,
-                    reward_N=step.reward,
-                    terminated_N=step.terminated,
-                    truncated_N=step.truncated,
-                    valid_N=step.valid,
-                    next_obs_ND=step.next_obs,
-                    obs_ND=environments.obs,
-                )
+                rollout.insert(t, step, environments.obs)
                 transitions += [
                     {
                         "obs": step.obs[n],
@@ -187,15 +180,9 @@ def test_five_updates_from_the_buffer_give_the_notebooks_losses():
     for batch, expected in zip(golden_batches(), GOLDEN["updates"], strict=True):
         rollout.start(batch.obs[:1].numpy())
         for t in range(ROWS):
-            rollout.insert(
-                t,
-                reward_N=batch.reward[t : t + 1].numpy(),
-                terminated_N=batch.terminated[t : t + 1].numpy(),
-                truncated_N=never,
-                valid_N=~never,
-                next_obs_ND=batch.next_obs[t : t + 1].numpy(),
-                obs_ND=batch.next_obs[t : t + 1].numpy(),
-            )
+            rows = (array[t : t + 1].numpy() for array in (batch.obs, batch.reward, batch.terminated))
+            next_obs = batch.next_obs[t : t + 1].numpy()
+            rollout.insert(t, Transition(*rows, never, next_obs, ~never), next_obs)
         rollout.finish()
         rollout.tensors.action_TN[:, 0] = batch.action
         report = learner.update(rollout, config.learning_rate)

@@ -3,21 +3,24 @@ import pytest
 import torch
 
 from vecac.algorithm.rollout import Rollout
+from vecac.transition import Transition
 
 T, N, D = 3, 2, 4
 CPU = torch.device("cpu")
 
 
 def arrays(t, ended=(False, False)):
+    """A transition, and the observations to act on next."""
     base = 100.0 * (t + 1)
-    return {
-        "reward_N": np.array([base, base + 1], np.float32),
-        "terminated_N": np.array(ended),
-        "truncated_N": np.zeros(N, bool),
-        "valid_N": np.array([True, t != 1]),
-        "next_obs_ND": np.full((N, D), base + 2, np.float32),
-        "obs_ND": np.full((N, D), base + 3, np.float32),
-    }
+    transition = Transition(
+        obs=np.full((N, D), base - 1, np.float32),
+        reward=np.array([base, base + 1], np.float32),
+        terminated=np.array(ended),
+        truncated=np.zeros(N, bool),
+        next_obs=np.full((N, D), base + 2, np.float32),
+        valid=np.array([True, t != 1]),
+    )
+    return transition, np.full((N, D), base + 3, np.float32)
 
 
 @pytest.fixture(params=[False, True], ids=["direct", "staged"])
@@ -28,9 +31,9 @@ def staged(request):
 def fill(rollout):
     rollout.start(np.full((N, D), 7, np.float32))
     for t in range(T):
-        step = arrays(t, ended=(t == 1, False))
-        rollout.insert(t, **step)
-        for array in step.values():
+        transition, obs = arrays(t, ended=(t == 1, False))
+        rollout.insert(t, transition, obs)
+        for array in (*transition, obs):
             array[...] = 1  # an environment that reuses its memory
     rollout.finish()
     return rollout.tensors
@@ -77,7 +80,7 @@ def test_the_memory_stays_the_same_from_rollout_to_rollout(staged):
 def test_staged_observations_arrive_before_the_rollout_is_finished():
     rollout = Rollout(T, N, D, hides_final_obs=False, device=CPU, staged=True)
     rollout.start(np.full((N, D), 7, np.float32))
-    rollout.insert(0, **arrays(0))
+    rollout.insert(0, *arrays(0))
     assert rollout.tensors.obs_SND[:2, 0, 0].tolist() == [7, 103]
 
 

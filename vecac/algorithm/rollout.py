@@ -14,6 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vecac.transition import Transition
+
 
 @dataclass(frozen=True)
 class RolloutTensors:
@@ -101,33 +103,22 @@ class Rollout:
         """Begin a rollout at the observations the policy acts on next."""
         self._put_obs(0, obs_ND)
 
-    def insert(
-        self,
-        t: int,
-        *,
-        reward_N: NDArray[np.float32],
-        terminated_N: NDArray[np.bool_],
-        truncated_N: NDArray[np.bool_],
-        valid_N: NDArray[np.bool_],
-        next_obs_ND: NDArray[np.float32],
-        obs_ND: NDArray[np.float32],
-    ) -> None:
+    def insert(self, t: int, transition: Transition, obs_ND: NDArray[np.float32]) -> None:
         """Copy what step t led to; nothing keeps a reference to the arrays.
 
         Args:
             t: the step, 0 to T - 1, in order.
-            reward_N: unscaled rewards.
-            terminated_N, truncated_N, valid_N: the masks of this step.
-            next_obs_ND: the true successors, before any reset.
-            obs_ND: the observations to act on at step t + 1.
+            transition: of all N environments.
+            obs_ND: what step t + 1 will be acted on, which an autoreset may have made another thing
+                than the transition's next_obs.
         """
-        self.reward_TN[t] = reward_N
-        self.terminated_TN[t] = terminated_N
-        self.truncated_TN[t] = truncated_N
-        self.valid_TN[t] = valid_N
+        self.reward_TN[t] = transition.reward
+        self.terminated_TN[t] = transition.terminated
+        self.truncated_TN[t] = transition.truncated
+        self.valid_TN[t] = transition.valid
         if self._final_obs_TND is not None:
-            ended_N = terminated_N | truncated_N
-            self._final_obs_TND[t, ended_N] = next_obs_ND[ended_N]
+            ended_N = transition.terminated | transition.truncated
+            self._final_obs_TND[t, ended_N] = transition.next_obs[ended_N]
         self._put_obs(t + 1, obs_ND)
 
     def finish(self) -> None:

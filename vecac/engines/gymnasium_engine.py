@@ -98,15 +98,7 @@ class GymnasiumEngine:
             learner.start_rollout()
         for t in range(self._next_step, rollout.num_steps):
             transition = environments.step(learner.act(rollout, t))
-            rollout.insert(
-                t,
-                reward_N=transition.reward,
-                terminated_N=transition.terminated,
-                truncated_N=transition.truncated,
-                valid_N=transition.valid,
-                next_obs_ND=transition.next_obs,
-                obs_ND=environments.obs,
-            )
+            rollout.insert(t, transition, environments.obs)
             self._next_step = t + 1
             if time.perf_counter() > deadline:
                 break

@@ -10,7 +10,7 @@ import math
 import multiprocessing
 import os
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -23,30 +23,13 @@ from vecac.environments.supervision import shut_down
 from vecac.environments.worker import EnvironmentFactory
 from vecac.errors import EnvironmentFault, UsageError
 from vecac.seeding import environment_seeds, seed_sequences
+from vecac.transition import Transition
 
 AUTORESET_MODES = {
     "next-step": AutoresetMode.NEXT_STEP,
     "same-step": AutoresetMode.SAME_STEP,
     "disabled": AutoresetMode.DISABLED,
 }
-
-
-class Transition(NamedTuple):
-    """What one step of every environment was. The arrays are fresh: nothing writes to them later.
-
-    obs (N, D) float32: what the action was taken on.
-    reward (N,) float32: unscaled; 0 where not valid.
-    terminated, truncated (N,) bool: False where not valid.
-    next_obs (N, D) float32: the true successor, before any reset.
-    valid (N,) bool: False for a dead row, which only reset an environment and ignored its action.
-    """
-
-    obs: NDArray[np.float32]
-    reward: NDArray[np.float32]
-    terminated: NDArray[np.bool_]
-    truncated: NDArray[np.bool_]
-    next_obs: NDArray[np.float32]
-    valid: NDArray[np.bool_]
 
 
 class Environments:

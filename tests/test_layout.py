@@ -1,0 +1,98 @@
+"""Imports run downwards: a file may use files of its own floor, without circles, and the floors below."""
+
+import ast
+from pathlib import Path
+
+import vecac
+
+PACKAGE = Path(vecac.__file__).parent
+FLOORS = {
+    "vecac.errors": 1,
+    "vecac.seeding": 1,
+    "vecac.transition": 1,
+    "vecac.config": 1,
+    "vecac.algorithm": 1,
+    "vecac.environments": 2,
+    "vecac.recording": 2,
+    "vecac.engines": 3,
+}
+NO_LOGIC = ("__init__", "errors", "transition")
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def module_of(path):
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def floor(module):
+    if module == "vecac":
+        return 0  # only the version
+    return FLOORS.get(module, FLOORS.get(module.rpartition(".")[0], 4))
+
+
+MODULES = {module_of(path): path for path in FILES}
+
+
+def imports(path):
+    """Modules of ours that the file imports, inside functions too."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            names.append(node.module)
+            if any(name in MODULES for name in names[:-1]):
+                names.pop()  # from vecac.recording import checkpoint is not an import of the folder's contents
+        yield from (name for name in names if name in MODULES)
+
+
+def test_no_file_imports_from_a_floor_above():
+    wrong = [
+        f"{module} imports {used}"
+        for module, path in MODULES.items()
+        for used in imports(path)
+        if floor(used) > floor(module)
+    ]
+    assert not wrong
+
+
+def test_there_is_no_circle():
+    graph = {module: set(imports(path)) for module, path in MODULES.items()}
+    while free := [module for module, used in graph.items() if not used & graph.keys()]:
+        for module in free:
+            del graph[module]
+    assert not graph
+
+
+def test_what_workers_import_knows_no_torch():
+    seen, waiting = set(), ["vecac.environments.worker", "vecac.environments.vector"]
+    while waiting:
+        module = waiting.pop()
+        seen.add(module)
+        waiting += set(imports(MODULES[module])) - seen
+    for module in seen:
+        assert "torch" not in {
+            alias.name.partition(".")[0]
+            for node in ast.walk(ast.parse(MODULES[module].read_text()))
+            if isinstance(node, ast.Import)
+            for alias in node.names
+        }
+
+
+def test_files_and_functions_stay_readable():
+    for path in FILES:
+        text = path.read_text()
+        assert text.count("\n") <= 300, f"{path.name} has grown"
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef):
+                length = node.end_lineno - node.lineno + 1
+                assert length <= 60, f"{path.name}: {node.name} has {length} lines"
+
+
+def test_every_module_has_its_test_file():
+    tests = {path.name for path in Path(__file__).parent.glob("test_*.py")}
+    missing = {f"test_{path.stem}.py" for path in FILES if path.stem not in NO_LOGIC} - tests
+    assert not missing

@@ -1,0 +1,27 @@
+"""What one step of every environment was: the one thing that environments and rollouts both know.
+
+Shapes: N environments, D observation size.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Transition(NamedTuple):
+    """What one step of every environment was. The arrays are fresh: nothing writes to them later.
+
+    obs (N, D) float32: what the action was taken on.
+    reward (N,) float32: unscaled; 0 where not valid.
+    terminated, truncated (N,) bool: False where not valid.
+    next_obs (N, D) float32: the true successor, before any reset.
+    valid (N,) bool: False for a dead row, which only reset an environment and ignored its action.
+    """
+
+    obs: NDArray[np.float32]
+    reward: NDArray[np.float32]
+    terminated: NDArray[np.bool_]
+    truncated: NDArray[np.bool_]
+    next_obs: NDArray[np.float32]
+    valid: NDArray[np.bool_]
