@@ -45,7 +45,7 @@ def imports(path):
             names = [f"{node.module}.{alias.name}" for alias in node.names]
             names.append(node.module)
             if any(name in MODULES for name in names[:-1]):
-                names.pop()  # from vecac.recording import checkpoint is not an import of the folder's contents
+                names.pop()  # from vecac.recording import checkpoint does not import the folder itself
         yield from (name for name in names if name in MODULES)
 
 

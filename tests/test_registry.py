@@ -21,7 +21,9 @@ def test_a_module_is_imported_to_find_its_environment():
         ("no_such_module:Id-v0", "module no_such_module cannot be imported"),
         ("scripted_environments:NoSuch-v0", "NoSuch"),
         ("CartPole-v77", "CartPole"),
-        (":", "Name a registered environment"),
+        (":", "'' is no module's name"),
+        (".sibling:Id-v0", "no module's name"),
+        ("a module:Id-v0", "no module's name"),
     ],
 )
 def test_unknown_ids_are_explained(env_id, message):

@@ -118,6 +118,11 @@ def _at_least(bound: int) -> Rule:
 _POSITIVE: Rule = (lambda value: value > 0, "greater than 0")
 _FRACTION: Rule = (lambda value: 0 <= value <= 1, "between 0 and 1")
 _NOT_EMPTY: Rule = (lambda value: value.strip() != "", "a name that is not empty")
+_RUN_NAME: Rule = (
+    lambda value: value.strip() != "" and len(value) <= 100,
+    "a name of 1 to 100 characters",
+)
+_SEED: Rule = (lambda value: 0 <= value < 2**63, "between 0 and 2**63 - 1")
 _DEVICE: Rule = (
     lambda value: re.fullmatch(r"auto|cpu|cuda(:\d+)?", value) is not None,
     "auto, cpu, cuda or cuda:N",
@@ -138,9 +143,9 @@ _RANGES: dict[str, Rule] = {
     "hidden_size": _at_least(1),
     "device": _DEVICE,
     "num_threads": _at_least(0),
-    "seed": _at_least(0),
+    "seed": _SEED,
     "log_dir": _NOT_EMPTY,
-    "run_name": _NOT_EMPTY,
+    "run_name": _RUN_NAME,
     "log_interval": _at_least(0),
     "checkpoint_interval": _POSITIVE,
     "eval_episodes": _at_least(0),

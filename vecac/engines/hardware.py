@@ -28,12 +28,13 @@ def resolve_device(requested: str) -> torch.device:
         why = "this build of torch has no CUDA" if torch.version.cuda is None else "torch finds no usable GPU"
         warnings.warn(f"--device {requested}: {why}; training on the CPU instead", stacklevel=2)
         return torch.device("cpu")
-    device = torch.device(requested)
-    if device.index is not None and device.index >= torch.cuda.device_count():
+    # Compared as text says it: torch keeps the number in eight bits, so cuda:256 would be cuda:0.
+    index = int(requested.partition(":")[2] or 0)
+    if index >= torch.cuda.device_count():
         raise UsageError(
             f"--device {requested} does not exist: there are {torch.cuda.device_count()} CUDA device(s) here"
         )
-    return device
+    return torch.device(requested)
 
 
 def idle_gpu(requested: str) -> str | None:

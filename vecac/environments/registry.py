@@ -20,7 +20,9 @@ def find_spec(env_id: str) -> Any:
     Raises:
         UsageError: there is no such module or environment.
     """
-    module, _, name = env_id.rpartition(":")
+    module, colon, name = env_id.rpartition(":")
+    if colon and not all(part.isidentifier() for part in module.split(".")):
+        raise UsageError(f"--env-id {env_id}: {module!r} is no module's name; write package.module:Id-v0")
     try:
         if module:
             importlib.import_module(module)

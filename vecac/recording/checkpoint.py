@@ -65,10 +65,10 @@ def load(path: Path) -> dict[str, Any]:
     missing = [name for name in REQUIRED if not isinstance(content, dict) or name not in content]
     if missing:
         raise UsageError(f"checkpoint {path} lacks {', '.join(missing)}: it is not one of vecac's")
-    if content["format_version"] > FORMAT_VERSION:
+    found = content["format_version"]
+    if not isinstance(found, int) or found > FORMAT_VERSION:
         raise UsageError(
-            f"checkpoint {path} has format {content['format_version']}, this vecac reads up to "
-            f"{FORMAT_VERSION}: upgrade vecac"
+            f"checkpoint {path} has format {found}, this vecac reads up to {FORMAT_VERSION}: upgrade vecac"
         )
     return content
 

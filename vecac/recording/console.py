@@ -1,5 +1,6 @@
 """What a run prints: a progress bar on a terminal, plain lines elsewhere, nothing when quiet."""
 
+import math
 import shlex
 import sys
 import time
@@ -43,10 +44,10 @@ class Console:
             self._redraw(env_steps, mean_return)
         elif time.monotonic() - self._printed_at >= LINE_SECONDS:
             self._printed_at = time.monotonic()
-            left = (self._total - env_steps) / env_steps_per_s
+            left = (self._total - env_steps) / env_steps_per_s if env_steps else math.inf
             print(
                 f"{env_steps:,} of {self._total:,} env steps, {env_steps_per_s:,.0f} a second, "
-                f"mean return {mean_return:.1f}, {max(0.0, left):.0f} s left",
+                f"{_mean_return(mean_return)}, {max(0.0, left):.0f} s left",
                 flush=True,
             )
 
@@ -60,8 +61,12 @@ class Console:
         bar = self._bar
         if bar is None:
             bar = self._bar = tqdm(total=self._total, unit=" steps", unit_scale=True, file=sys.stdout)
-        bar.set_postfix_str(f"mean return {mean_return:.1f}", refresh=False)
+        bar.set_postfix_str(_mean_return(mean_return), refresh=False)
         bar.update(env_steps - bar.n)
+
+
+def _mean_return(mean_return: float) -> str:
+    return "no episode yet" if math.isnan(mean_return) else f"mean return {mean_return:.1f}"
 
 
 def describe_start(config: Config, device: str, num_threads: int, run_dir: Path) -> str:

@@ -1,0 +1,122 @@
+"""What several test files share: commands in processes of their own, environments, what a run left."""
+
+import contextlib
+import csv
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+
+import vecac
+
+ROOTS = (Path(vecac.__file__).parents[1], Path(__file__).parent)
+TIMEOUT_SECONDS = 90
+
+
+class PictureEnv(gym.Env):
+    """Its observations have two dimensions."""
+
+    observation_space = gym.spaces.Box(0, 1, (3, 3), np.float32)
+    action_space = gym.spaces.Discrete(2)
+
+
+class RaisingEnv(gym.Env):
+    """Raises at its third step."""
+
+    observation_space = gym.spaces.Box(-1, 1, (2,), np.float32)
+    action_space = gym.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        self.steps = 0
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        self.steps += 1
+        if self.steps == 3:
+            raise ZeroDivisionError("the cart\nleft the rails")
+        return np.zeros(2, np.float32), 1.0, False, False, {}
+
+
+class StuckEnv(RaisingEnv):
+    """Its first step takes a minute."""
+
+    def step(self, action):
+        time.sleep(60)
+        return np.zeros(2, np.float32), 1.0, False, False, {}
+
+
+for env_class in (PictureEnv, RaisingEnv, StuckEnv):
+    gym.register(env_class.__name__.replace("Env", "-v0"), env_class)
+
+
+def start(*arguments, stderr):
+    """Start python with arguments, as the leader of a process group of its own; stdout is a pipe."""
+    inherited = os.environ.get("PYTHONPATH", "")
+    path = os.pathsep.join([*map(str, ROOTS), *filter(None, [inherited])])
+    process = subprocess.Popen(
+        [sys.executable, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+        env=os.environ | {"PYTHONPATH": path},
+        start_new_session=True,
+    )
+    watchdog = threading.Timer(TIMEOUT_SECONDS, lambda: kill_group(process.pid))
+    watchdog.daemon = True
+    watchdog.start()
+    return process
+
+
+def run(*arguments):
+    """Run python to its end: (exit code, stdout, stderr)."""
+    process = start(*arguments, stderr=subprocess.PIPE)
+    stdout, stderr = process.communicate(timeout=TIMEOUT_SECONDS)
+    return process.returncode, stdout, stderr
+
+
+def wait_until(holds, seconds=60.0):
+    """Poll until holds() is true; returns whether it became true in time."""
+    deadline = time.monotonic() + seconds
+    while not (held := holds()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return held
+
+
+def group_members(group):
+    """The living processes of a process group, from /proc: {pid: command}."""
+    members = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            state, _, pgrp = (folder / "stat").read_text().rpartition(")")[2].split()[:3]
+            if int(pgrp) == group and state != "Z":
+                members[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
+        except OSError:  # it ended meanwhile
+            continue
+    return members
+
+
+def kill_group(group):
+    """Kill a process group, if it still exists."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
+
+
+def read_csv(folder):
+    """The rows of a run folder's progress.csv."""
+    with open(folder / "progress.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def read_scalars(folder):
+    """{tag: [(step, value)]} of the event files in a folder."""
+    # Here, since processes that only want an environment of this module need not wait for it.
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(folder), size_guidance={"scalars": 0}).Reload()
+    return {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in events.Tags()["scalars"]}

@@ -1,0 +1,383 @@
+"""What the user can get wrong: exit code 2, one line that names it, and nothing left behind."""
+
+import json
+import shutil
+import sys
+
+import gymnasium as gym
+import pytest
+import torch
+from support import run
+
+import vecac.evaluate
+import vecac.train
+from vecac.config import Config
+from vecac.engines.hardware import resolve_device
+from vecac.errors import UsageError
+from vecac.recording import checkpoint
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """Commands put the working directory on sys.path; leave both as they were."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.chdir(tmp_path)
+
+
+def explained(code, stdout, stderr):
+    """The one line of an error that vecac explains."""
+    assert code == 2
+    assert stdout == ""
+    assert "Traceback" not in stderr
+    (line,) = stderr.splitlines()
+    assert line.startswith("error: ")
+    return line.removeprefix("error: ")
+
+
+@pytest.fixture
+def refused(tmp_path, capsys, monkeypatch):
+    """Train with flags that cannot be used: the message, after checks that nothing is left."""
+    monkeypatch.setattr("vecac.run_recorder.RunRecorder", None)  # nothing may get as far as to call it
+
+    def refused(*flags, log_dir="logs"):
+        before = contents(tmp_path)
+        code = vecac.train.main([*flags, "--log-dir", log_dir])
+        message = explained(code, *capsys.readouterr())
+        assert contents(tmp_path) == before
+        return message
+
+    return refused
+
+
+def contents(folder):
+    return {path: path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+
+
+OUT_OF_RANGE = [
+    ("--env-id", " ", "a name that is not empty"),
+    ("--num-envs", "0", "1 or more"),
+    ("--num-envs", "-3", "1 or more"),
+    ("--n-rollout", "0", "1 or more"),
+    ("--total-timesteps", "0", "1 or more"),
+    ("--learning-rate", "0", "greater than 0"),
+    ("--learning-rate", "-1e-4", "greater than 0"),
+    ("--learning-rate", "nan", "a finite number"),
+    ("--gamma", "1.01", "between 0 and 1"),
+    ("--gamma", "-0.1", "between 0 and 1"),
+    ("--gamma", "nan", "a finite number"),
+    ("--td-lambda", "1.01", "between 0 and 1"),
+    ("--td-lambda", "-0.1", "between 0 and 1"),
+    ("--reward-scale", "0", "greater than 0"),
+    ("--reward-scale", "inf", "a finite number"),
+    ("--ent-coef", "-0.01", "0 or more"),
+    ("--vf-coef", "-1", "0 or more"),
+    ("--max-grad-norm", "0", "greater than 0"),
+    ("--max-grad-norm", "inf", "a finite number"),
+    ("--hidden-size", "0", "1 or more"),
+    ("--device", "gpu", "auto, cpu, cuda or cuda:N"),
+    ("--num-threads", "-1", "0 or more"),
+    ("--seed", "-1", "between 0 and 2**63 - 1"),
+    ("--run-name", "", "a name of 1 to 100 characters"),
+    ("--log-interval", "-1", "0 or more"),
+    ("--checkpoint-interval", "0", "greater than 0"),
+    ("--checkpoint-interval", "-inf", "a finite number"),
+    ("--target-return", "nan", "a finite number"),
+    ("--eval-episodes", "-1", "0 or more"),
+]
+
+
+@pytest.mark.parametrize(("flag", "value", "wanted"), OUT_OF_RANGE)
+def test_a_flag_out_of_its_range(refused, flag, value, wanted):
+    assert refused(f"{flag}={value}").startswith(f"{flag} must be {wanted}, not ")
+
+
+def test_an_empty_log_dir(refused):
+    assert refused(log_dir="").startswith("--log-dir must be a name that is not empty")
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        "--learning-speed 3",
+        "--num-envs many",
+        "--num-envs 2.5",
+        "--gamma high",
+        "--engine fused",
+        "--start-method thread",
+        "--autoreset-mode never",
+        "--num-envs",
+        "stray",
+    ],
+)
+def test_what_tyro_finds_keeps_tyros_message(tmp_path, capsys, flags):
+    with pytest.raises(SystemExit) as ending:
+        vecac.train.main(flags.split())
+    assert ending.value.code == 2
+    stdout, stderr = capsys.readouterr()
+    assert stdout == ""
+    assert flags.split()[0] in stderr
+    assert "--help" in stderr
+    assert "Traceback" not in stderr
+    assert contents(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        ("--start-method fork", "--start-method"),
+        ("--no-shared-memory", "--shared-memory"),
+        ("--engine vector --start-method spawn", "--start-method"),
+    ],
+)
+def test_worker_flags_without_workers(refused, flags, named):
+    message = refused(*flags.split())
+    assert message.startswith(f"{named} concerns worker processes")
+    assert message.endswith("leave it out or use --engine async")
+
+
+@pytest.mark.parametrize(
+    ("env_id", "said"),
+    [
+        ("Cartpole-v1", ["CartPole", "Name a registered environment, or module:Id-v0"]),
+        ("CartPole-v99", ["`v99`", "Name a registered environment, or module:Id-v0"]),
+        ("CartPole", ["No registered env with id: CartPole"]),
+        ("nowhere/Nothing-v0", ["Name a registered environment, or module:Id-v0"]),
+        ("CartPole-v1 ", ["Name a registered environment, or module:Id-v0"]),
+        ("no_such_module:Thing-v0", ["the module no_such_module cannot be imported", "No module named"]),
+        ("support:Missing-v0", ["Name a registered environment, or module:Id-v0"]),
+        ("CartPole-v1:", ["is no module"]),
+    ],
+)
+@pytest.mark.parametrize("engine", ["sync", "async", "vector"])
+def test_an_unknown_environment(refused, engine, env_id, said):
+    message = refused("--env-id", env_id, "--engine", engine)
+    assert message.startswith(f"--env-id {env_id.strip()}")
+    assert all(text in message for text in said)
+
+
+@pytest.mark.parametrize("env_id", ["./mine:Mine-v0", ".mine:Mine-v0", ":CartPole-v1"])
+def test_a_module_that_is_no_module_name(refused, env_id):
+    assert refused("--env-id", env_id).startswith(f"--env-id {env_id}")
+
+
+def test_an_environment_whose_dependency_is_missing(refused, monkeypatch):
+    def make(*_, **__):
+        raise gym.error.DependencyNotInstalled("Box2D is not installed, run `pip install ...`")
+
+    monkeypatch.setattr(gym, "make", make)
+    message = refused()
+    assert message.startswith("--env-id CartPole-v1 cannot be made: Box2D is not installed, run `pip")
+
+
+@pytest.mark.parametrize(
+    ("env_id", "said"),
+    [
+        ("FrozenLake-v1", "has the observation space Discrete(16): only a Box of one dimension"),
+        ("support:Picture-v0", "has the observation space Box(0.0, 1.0, (3, 3), float32): only a Box of one"),
+        ("Pendulum-v1", "has the action space Box(-2.0, 2.0, (1,), float32): only Discrete is supported"),
+    ],
+)
+@pytest.mark.parametrize("engine", ["sync", "async"])
+def test_spaces_that_are_not_supported(refused, engine, env_id, said):
+    message = refused("--env-id", env_id, "--engine", engine, "--num-envs", "2")
+    assert message.startswith(f"--env-id {env_id} {said}")
+
+
+def test_an_environment_without_a_vector_form(refused):
+    message = refused("--env-id", "Acrobot-v1", "--engine", "vector")
+    assert message == "--env-id Acrobot-v1 has no vector form of its own: use --engine sync"
+
+
+@pytest.mark.parametrize("mode", ["same-step", "disabled"])
+def test_an_autoreset_mode_that_the_vector_form_has_not(refused, mode):
+    message = refused("--engine", "vector", "--autoreset-mode", mode)
+    assert message == (
+        f"--autoreset-mode {mode} is not what the vector form of CartPole-v1 does: "
+        "use --autoreset-mode next-step, or --engine sync"
+    )
+
+
+def test_a_start_method_that_this_platform_has_not(refused, monkeypatch):
+    monkeypatch.setattr("multiprocessing.get_all_start_methods", lambda: ["spawn", "forkserver"])
+    message = refused("--engine", "async", "--start-method", "fork")
+    assert message == "--start-method fork does not exist here: use spawn or forkserver"
+
+
+@pytest.fixture
+def one_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+
+
+# torch keeps the index in eight bits: for it, cuda:256 is cuda:0.
+@pytest.mark.parametrize("device", ["cuda:1", "cuda:127", "cuda:255", "cuda:256", f"cuda:{10**20}"])
+def test_a_gpu_that_does_not_exist(one_gpu, device):
+    with pytest.raises(UsageError, match=rf"^--device {device} does not exist: there are 1 "):
+        resolve_device(device)
+
+
+@pytest.mark.parametrize("log_dir", ["taken", "taken/deeper", "dangling"])
+def test_a_log_folder_that_cannot_be(refused, tmp_path, log_dir):
+    (tmp_path / "taken").write_text("a file")
+    (tmp_path / "dangling").symlink_to(tmp_path / "taken" / "nothing")
+    message = refused(log_dir=log_dir)
+    assert message.startswith(f"--log-dir {log_dir} cannot be written to: ")
+    assert message.endswith("; name a folder that can")
+
+
+def test_a_run_name_that_makes_too_long_a_folder_name(refused, tmp_path):
+    (tmp_path / "logs").mkdir()
+    assert "--run-name" in refused("--run-name", "x" * 300)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run folder with a latest checkpoint and, after fewer than 100 episodes, no best one."""
+    config = Config(
+        num_envs=1, total_timesteps=50, eval_episodes=0, quiet=True, log_dir=str(tmp_path_factory.mktemp("t"))
+    )
+    return vecac.train.train(config).run_dir
+
+
+@pytest.fixture
+def run_dir(trained, tmp_path):
+    """A copy to damage."""
+    return shutil.copytree(trained, tmp_path / "run")
+
+
+@pytest.fixture
+def not_evaluated(tmp_path, capsys):
+    """Evaluate what cannot be evaluated: the message, after checks that nothing has changed."""
+
+    def not_evaluated(*arguments):
+        before = contents(tmp_path)
+        code = vecac.evaluate.main([str(argument) for argument in arguments])
+        message = explained(code, *capsys.readouterr())
+        assert contents(tmp_path) == before
+        return message
+
+    return not_evaluated
+
+
+def test_the_copy_is_sound_before_it_is_damaged(run_dir):
+    assert vecac.evaluate.main([str(run_dir), "--episodes", "1"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "wanted"),
+    [("--episodes", "0", "1 or more"), ("--episodes", "-5", "1 or more"), ("--seed", "-1", "0 or more")],
+)
+def test_an_evaluate_flag_out_of_its_range(not_evaluated, run_dir, flag, value, wanted):
+    assert not_evaluated(run_dir, flag, value) == f"{flag} must be {wanted}, not {value}"
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["x", "--checkpoint", "newest"], ["x", "y"], ["x", "--speed", "2"]]
+)
+def test_evaluate_keeps_tyros_messages(capsys, arguments):
+    with pytest.raises(SystemExit) as ending:
+        vecac.evaluate.main(arguments)
+    assert ending.value.code == 2
+    stdout, stderr = capsys.readouterr()
+    assert (stdout, "Traceback" in stderr) == ("", False)
+    assert "--help" in stderr
+
+
+def test_a_run_folder_that_is_none(not_evaluated, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("")
+    for name in ("missing", "empty", "file"):
+        folder = tmp_path / name
+        message = not_evaluated(folder)
+        assert message.startswith(f"{folder} is not a run folder (")
+        assert message.endswith("name one that vecac.train printed")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '["env_id"]', "null", "\0", b"\xff\xfe"])
+def test_a_damaged_config(not_evaluated, run_dir, text):
+    (run_dir / "config.json").write_bytes(text if isinstance(text, bytes) else text.encode())
+    assert not_evaluated(run_dir).startswith(f"{run_dir / 'config.json'} is damaged: ")
+
+
+def test_no_best_checkpoint_yet(not_evaluated, run_dir):
+    message = not_evaluated(run_dir, "--checkpoint", "best")
+    assert message.startswith(f"{run_dir} has no best checkpoint yet: ")
+    assert message.endswith("use --checkpoint latest")
+
+
+def test_no_checkpoint_at_all(not_evaluated, run_dir):
+    path = run_dir / "checkpoints" / "latest.pt"
+    path.unlink()
+    for name in ("latest", "best"):
+        message = not_evaluated(run_dir, "--checkpoint", name)
+        assert message.startswith(f"checkpoint {path.with_name(name + '.pt')} cannot be read: ")
+
+
+def flip_a_bit(data):
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+
+
+@pytest.mark.parametrize("damage", [flip_a_bit, lambda data: data[:-100], lambda data: b""])
+def test_a_damaged_checkpoint(not_evaluated, run_dir, damage):
+    path = run_dir / "checkpoints" / "latest.pt"
+    path.write_bytes(damage(path.read_bytes()))
+    message = not_evaluated(run_dir)
+    assert message.startswith(f"checkpoint {path} is damaged, cut short or not one of vecac's")
+    assert message.endswith("use another checkpoint of the run, or train again")
+
+
+def rewrite(run_dir, **changes):
+    """Put other content, with a sound checksum, into the latest checkpoint; returns its path."""
+    path = run_dir / "checkpoints" / "latest.pt"
+    checkpoint.save(path, checkpoint.load(path) | changes)
+    return path
+
+
+def test_a_checkpoint_of_another_environment(not_evaluated, run_dir):
+    path = rewrite(run_dir, config=Config(env_id="Acrobot-v1").to_dict())
+    assert not_evaluated(run_dir) == (
+        f"checkpoint {path} is of Acrobot-v1, but the run folder's config.json names CartPole-v1: "
+        "put the run's own checkpoint back"
+    )
+
+
+def test_a_checkpoint_of_the_environment_as_it_once_was(not_evaluated, run_dir):
+    network = vecac.evaluate.load_run(run_dir, "latest")[1]
+    weights = network.state_dict() | {"fc1.weight": torch.zeros(256, 6)}
+    rewrite(run_dir, network=weights)
+    message = not_evaluated(run_dir)
+    assert message.startswith("checkpoint of CartPole-v1 has 6 observations and 2 actions")
+    assert message.endswith("the environment now has 4 and 2")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"config": {"num_envs": 0}},
+        {"config": {"setting_of_the_future": 1}},
+        {"config": 5},
+        {"network": {}},
+        {"network": {"fc1.weight": 5}},
+        {"network": None},
+        {"network": {"fc1.weight": torch.zeros(8, 4), "fc_pi.weight": torch.zeros(2, 9)}},
+    ],
+)
+def test_a_checkpoint_whose_content_does_not_fit(not_evaluated, run_dir, changes):
+    path = rewrite(run_dir, **changes)
+    assert not_evaluated(run_dir).startswith(f"checkpoint {path} does not fit this vecac: ")
+
+
+def test_an_environment_that_is_no_longer_there(not_evaluated, run_dir):
+    settings = Config(env_id="Vanished-v0").to_dict()
+    rewrite(run_dir, config=settings)
+    (run_dir / "config.json").write_text(json.dumps(settings))
+    assert not_evaluated(run_dir).startswith("--env-id Vanished-v0")
+
+
+def test_in_processes_of_their_own(tmp_path):
+    message = explained(*run("-m", "vecac.train", "--env-id", "Pendulum-v1", "--log-dir", tmp_path / "logs"))
+    assert message.startswith("--env-id Pendulum-v1 has the action space")
+    message = explained(*run("-m", "vecac.evaluate", tmp_path / "missing"))
+    assert message.startswith(f"{tmp_path / 'missing'} is not a run folder")
+    assert contents(tmp_path) == {}

@@ -1,0 +1,205 @@
+import dataclasses
+import json
+import math
+
+import pytest
+
+from vecac.config import Config, flag
+from vecac.errors import UsageError
+
+TINY = math.ulp(0.0)  # the smallest float above 0
+ABOVE_1 = math.nextafter(1.0, 2.0)
+
+COUNT = ([1, 2], [0, -1])
+COUNT_OR_NONE_OF_IT = ([0, 1], [-1])
+POSITIVE = ([TINY, 1, 1e9], [0.0, 0, -TINY, -1])
+FRACTION = ([0.0, 0, 0.5, 1.0, 1], [-TINY, ABOVE_1, 2])
+WEIGHT = ([0.0, 0, TINY, 7.5], [-TINY, -1])
+NAME = (["a", " a "], ["", " ", "\t\n"])
+BOOL = ([True, False], [])
+
+# Every field: values on the good side of its bounds, and values on the bad side.
+RANGES = {
+    "env_id": NAME,
+    "num_envs": COUNT,
+    "n_rollout": COUNT,
+    "total_timesteps": COUNT,
+    "learning_rate": POSITIVE,
+    "anneal_lr": BOOL,
+    "gamma": FRACTION,
+    "td_lambda": FRACTION,
+    "reward_scale": POSITIVE,
+    "ent_coef": WEIGHT,
+    "vf_coef": WEIGHT,
+    "max_grad_norm": ([None, TINY, 1], [0.0, 0, -TINY]),
+    "hidden_size": COUNT,
+    "bootstrap_truncated": BOOL,
+    "engine": (["sync", "async", "vector"], ["fused", "auto", "SYNC", ""]),
+    "autoreset_mode": (["next-step", "same-step", "disabled"], ["next_step", "NEXT_STEP", ""]),
+    "start_method": (["default"], ["threads", ""]),
+    "shared_memory": ([True], []),
+    "device": (
+        ["auto", "cpu", "cuda", "cuda:0", "cuda:12"],
+        ["gpu", "cuda:", "cuda:-1", "cuda:0 ", "CPU", "mps", ""],
+    ),
+    "num_threads": COUNT_OR_NONE_OF_IT,
+    "seed": ([0, 1, 2**63 - 1], [-1, 2**63]),
+    "log_dir": NAME,
+    "run_name": NAME,
+    "log_interval": COUNT_OR_NONE_OF_IT,
+    "checkpoint_interval": POSITIVE,
+    "target_return": ([None, -1e9, 0, 475.5], []),
+    "eval_episodes": COUNT_OR_NONE_OF_IT,
+    "quiet": BOOL,
+}
+
+INT_FIELDS = [
+    "num_envs", "n_rollout", "total_timesteps", "hidden_size", "num_threads", "seed", "log_interval",
+    "eval_episodes",
+]  # fmt: skip
+FLOAT_FIELDS = [
+    "learning_rate", "gamma", "td_lambda", "reward_scale", "ent_coef", "vf_coef", "max_grad_norm",
+    "checkpoint_interval", "target_return",
+]  # fmt: skip
+BOOL_FIELDS = ["anneal_lr", "bootstrap_truncated", "shared_memory", "quiet"]
+TEXT_FIELDS = ["env_id", "device", "log_dir", "run_name"]
+CHOICE_FIELDS = ["engine", "autoreset_mode", "start_method"]
+MAY_BE_NONE = {"max_grad_norm", "target_return"}
+
+
+def pairs(side):
+    return [(field, value) for field, sides in RANGES.items() for value in sides[side]]
+
+
+def refusal(**fields):
+    """The message that refuses these fields, after checks that every message has to pass."""
+    with pytest.raises(UsageError) as caught:
+        Config(**fields)
+    message = str(caught.value)
+    assert len(message.splitlines()) == 1
+    return message
+
+
+def test_every_field_is_in_the_tables():
+    fields = {field.name for field in dataclasses.fields(Config)}
+    assert set(RANGES) == fields
+    assert {*INT_FIELDS, *FLOAT_FIELDS, *BOOL_FIELDS, *TEXT_FIELDS, *CHOICE_FIELDS} == fields
+
+
+@pytest.mark.parametrize(("field", "value"), pairs(0))
+def test_a_value_inside_its_range_is_kept(field, value):
+    kept = getattr(Config(**{field: value}), field)
+    assert kept == value
+    assert type(kept) is type(value)
+
+
+@pytest.mark.parametrize(("field", "value"), pairs(1))
+def test_a_value_outside_its_range_is_refused_by_flag(field, value):
+    message = refusal(**{field: value})
+    assert message.startswith(f"{flag(field)} must be ")
+    assert message.endswith(f", not {value!r}")
+
+
+WRONG_TYPES = [
+    *((field, value) for field in INT_FIELDS for value in ("8", 8.0, True, None, [8])),
+    *((field, value) for field in FLOAT_FIELDS for value in ("0.5", True, 0.5j, [0.5])),
+    *((field, None) for field in FLOAT_FIELDS if field not in MAY_BE_NONE),
+    *((field, value) for field in BOOL_FIELDS for value in (1, 0, "yes", None)),
+    *((field, value) for field in TEXT_FIELDS for value in (1, None, b"cpu", ["cpu"])),
+    *((field, value) for field in CHOICE_FIELDS for value in (1, None, True, ["sync"])),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), WRONG_TYPES)
+def test_a_value_of_the_wrong_type_is_refused_by_flag(field, value):
+    message = refusal(**{field: value})
+    assert message.startswith(f"{flag(field)} must be ")
+    assert repr(value) in message
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("field", FLOAT_FIELDS)
+def test_what_is_not_finite_is_refused_by_flag(field, value):
+    assert refusal(**{field: value}) == f"{flag(field)} must be a finite number, not {value!r}"
+
+
+@pytest.mark.parametrize("engine", ["sync", "vector"])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("start_method", "fork"),
+        ("start_method", "forkserver"),
+        ("start_method", "spawn"),
+        ("shared_memory", False),
+    ],
+)
+def test_worker_settings_are_refused_without_workers(engine, field, value):
+    message = refusal(engine=engine, **{field: value})
+    assert message.startswith(f"{flag(field)} concerns worker processes, which --engine {engine} ")
+    assert "--engine async" in message
+    assert getattr(Config(engine="async", **{field: value}), field) == value
+
+
+def test_defaults():
+    # fmt: off
+    assert Config().to_dict() == {
+        "env_id": "CartPole-v1", "num_envs": 16, "n_rollout": 10, "total_timesteps": 1_000_000,
+        "learning_rate": 2e-4, "anneal_lr": False, "gamma": 0.98, "td_lambda": 0.0, "reward_scale": 0.01,
+        "ent_coef": 0.0, "vf_coef": 1.0, "max_grad_norm": None, "hidden_size": 256,
+        "bootstrap_truncated": True, "engine": "sync", "autoreset_mode": "next-step",
+        "start_method": "default", "shared_memory": True, "device": "auto", "num_threads": 0, "seed": 1,
+        "log_dir": "logs", "run_name": "vecac", "log_interval": 0, "checkpoint_interval": 60.0,
+        "target_return": None, "eval_episodes": 100, "quiet": False,
+    }
+    # fmt: on
+
+
+def test_to_dict_survives_json():
+    config = Config(env_id="Acrobot-v1", num_envs=3, max_grad_norm=0.5, target_return=-90.0)
+    assert Config(**json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_frozen():
+    config = Config()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.gamma = 0.5
+    assert config.gamma == 0.98
+
+
+def test_replace_validates_again():
+    with pytest.raises(UsageError, match="--num-envs"):
+        dataclasses.replace(Config(), num_envs=0)
+
+
+@pytest.mark.parametrize(
+    ("total", "interval", "expected"),
+    [
+        (1_000_000, 0, 5000),
+        (400, 0, 2),
+        (399, 0, 1),
+        (199, 0, 1),
+        (1, 0, 1),
+        (1_000_000, 7, 7),
+        (10, 1000, 1000),
+    ],
+)
+def test_log_every_is_derived_from_the_total_where_no_interval_is_given(total, interval, expected):
+    config = Config(total_timesteps=total, log_interval=interval)
+    assert config.log_every == expected
+    assert config.log_interval == interval
+
+
+def test_log_every_is_no_setting():
+    with pytest.raises(TypeError, match="log_every"):
+        Config(log_every=10)
+    assert "log_every" not in Config().to_dict()
+
+
+def test_flag_is_the_command_lines_spelling():
+    assert flag("max_grad_norm") == "--max-grad-norm"
+    assert flag("seed") == "--seed"
+
+
+def test_usage_error_is_a_value_error():
+    with pytest.raises(ValueError, match="--gamma"):
+        Config(gamma=2)
