@@ -154,9 +154,11 @@ def test_rows_reach_the_disk_while_the_run_goes_on(tmp_path, monkeypatch):
     assert (tmp_path / "progress.csv").read_text().startswith("rollout/ep_rew_mean,")
     now += 0.5
     log.write(10, {"train/loss": 1.0})
+    log.flush_when_due()
     assert read_csv(tmp_path) == []  # many rows a second cost few writes
-    now += 0.6
     log.write(20, {"train/loss": 2.0})
+    now += 0.6
+    log.flush_when_due()
     assert [row["train/loss"] for row in read_csv(tmp_path)] == ["1.0", "2.0"]
     assert read_scalars(tmp_path) == {"train/loss": [(10, 1.0), (20, 2.0)]}
     log.close()

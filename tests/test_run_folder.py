@@ -117,7 +117,7 @@ def test_git_commit_is_the_checkouts():
 
 def test_git_commit_outside_a_checkout_and_without_git(tmp_path, monkeypatch):
     with monkeypatch.context() as patched:
-        patched.setattr(run_folder, "__file__", str(tmp_path / "run_folder.py"))
+        patched.setattr("vecac.__file__", str(tmp_path / "vecac" / "__init__.py"))
         assert run_folder.git_commit() is None
     monkeypatch.setenv("PATH", str(tmp_path))
     assert run_folder.git_commit() is None
@@ -131,7 +131,7 @@ def test_write_json_puts_null_for_what_json_does_not_know(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["result.json"]
 
 
-@pytest.mark.parametrize("broken", ["pathlib.Path.write_text", "pathlib.Path.replace"])
+@pytest.mark.parametrize("broken", ["os.fsync", "pathlib.Path.replace"])
 def test_write_json_leaves_the_old_file_if_it_fails(tmp_path, monkeypatch, broken):
     path = tmp_path / "result.json"
     write_json(path, {"a": 1})

@@ -34,10 +34,10 @@ class Training:
                 break
         assert self.dir is not None, self._stderr.read_text()
 
-    def send(self, number):
-        """SIGINT goes to the whole process group, as a terminal does it, SIGTERM to the run."""
+    def send(self, number, to_group=False):
+        """SIGTERM goes to the run, SIGINT to the whole process group, as a terminal does it."""
         self._sent_at = time.monotonic()
-        if number == signal.SIGINT:
+        if to_group or number == signal.SIGINT:
             os.killpg(self._process.pid, number)
         else:
             self._process.send_signal(number)
@@ -102,6 +102,13 @@ def test_sigterm_in_the_middle_of_training(training, backend):
     assert wait_until(lambda: len((run.dir / "progress.csv").read_text().splitlines()) > 2)
     run.send(signal.SIGTERM)
     assert run.ends(signal.SIGTERM)["env_steps"] >= 2000
+
+
+def test_sigterm_to_the_whole_group_as_service_managers_send_it(training):
+    run = training(*FOREVER, *BACKENDS["fork"])
+    assert wait_until(lambda: len((run.dir / "progress.csv").read_text().splitlines()) > 2)
+    run.send(signal.SIGTERM, to_group=True)
+    run.ends(signal.SIGTERM)
 
 
 @pytest.mark.parametrize(("backend", "number"), [("sync", signal.SIGINT), ("fork", signal.SIGTERM)])

@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from support import group_members, start, wait_until
+from support import group_members, kill_group, start, wait_until
 
 from vecac.stopping import StopRequest, exit_code
 
@@ -88,6 +88,9 @@ if __name__ == "__main__":
 )
 def test_a_second_signal_ends_the_process_and_its_children_at_once(first, second, code):
     process = start("-c", SCRIPT, first, second, stderr=subprocess.PIPE)
-    stdout, stderr = process.communicate(timeout=60)
-    assert (process.returncode, stdout, stderr) == (code, "still here\n", "")
-    assert wait_until(lambda: not group_members(process.pid), seconds=5), group_members(process.pid)
+    try:
+        stdout, stderr = process.communicate(timeout=30)
+        assert (process.returncode, stdout, stderr) == (code, "still here\n", "")
+        assert wait_until(lambda: not group_members(process.pid), seconds=5), group_members(process.pid)
+    finally:
+        kill_group(process.pid)

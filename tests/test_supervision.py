@@ -7,10 +7,12 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
+from scripted_environments import FaultyEnv
 
 from vecac.config import Config
 from vecac.environments.supervision import GRACE_SECONDS
 from vecac.environments.vector import make_environments
+from vecac.errors import EnvironmentFault
 
 
 def start(env_id, num_envs=3):
@@ -65,12 +67,21 @@ def test_no_worker_outlives_close(harm):
     harm(environments, processes)
     before = time.monotonic()
     environments.close()
-    assert time.monotonic() - before < 2 * GRACE_SECONDS + 3
+    assert time.monotonic() - before < GRACE_SECONDS + 3
     assert not any(process.is_alive() for process in processes)
     environments.close()
 
 
-def test_workers_that_can_are_asked_before_they_are_terminated():
+def test_a_workers_error_is_the_first_environments_and_all_that_is_told(caplog, capfd):
+    environments, _ = start("Faulty")
+    with pytest.raises(EnvironmentFault, match="environment 1 raised KeyError"):
+        environments.step(np.array([0, FaultyEnv.FAULTS.index("raise"), FaultyEnv.FAULTS.index("short")]))
+    environments.close()
+    assert not caplog.records
+    assert capfd.readouterr() == ("", "")
+
+
+def test_workers_that_can_are_asked_before_they_are_killed():
     environments, processes = start("Counting")
     environments.close()
     assert [process.exitcode for process in processes] == [0, 0, 0]

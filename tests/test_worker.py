@@ -58,12 +58,12 @@ def test_signals_are_left_alone_in_the_process_that_owns_the_factory():
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
-def test_a_worker_ignores_ctrl_c_and_obeys_sigterm():
+def test_a_worker_leaves_stopping_to_the_trainer():
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     try:
         EnvironmentFactory("scripted_environments:Counting-v0", 0, os.getpid() + 1)()
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before[0])
         signal.signal(signal.SIGTERM, before[1])

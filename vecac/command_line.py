@@ -1,6 +1,7 @@
 """What every command does around its work: parse flags, explain errors, choose the exit code."""
 
 import dataclasses
+import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -62,5 +63,6 @@ def _explain(error: Exception, code: int) -> int:
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    """A warning is for the user here: one line, without our file's name and source line."""
-    print(f"warning: {message}", file=sys.stderr, flush=True)
+    """A warning is for the user here: one plain line, without our file's name and source line."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", str(message))  # Gymnasium colours its own
+    print("warning: " + " ".join(plain.split()), file=sys.stderr, flush=True)

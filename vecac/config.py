@@ -1,8 +1,8 @@
 """Every setting of a run, validated. A field is a flag: num_envs is --num-envs."""
 
 import dataclasses
-import math
 import re
+import sys
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -117,14 +117,14 @@ def _at_least(bound: int) -> Rule:
 
 _POSITIVE: Rule = (lambda value: value > 0, "greater than 0")
 _FRACTION: Rule = (lambda value: 0 <= value <= 1, "between 0 and 1")
-_NOT_EMPTY: Rule = (lambda value: value.strip() != "", "a name that is not empty")
+_NOT_EMPTY: Rule = (lambda value: value.strip() != "" and "\0" not in value, "a name that is not empty")
 _RUN_NAME: Rule = (
     lambda value: value.strip() != "" and len(value) <= 100,
     "a name of 1 to 100 characters",
 )
 _SEED: Rule = (lambda value: 0 <= value < 2**63, "between 0 and 2**63 - 1")
 _DEVICE: Rule = (
-    lambda value: re.fullmatch(r"auto|cpu|cuda(:\d+)?", value) is not None,
+    lambda value: re.fullmatch(r"auto|cpu|cuda(:[0-9]+)?", value) is not None,
     "auto, cpu, cuda or cuda:N",
 )
 
@@ -165,5 +165,5 @@ def _check_type(name: str, value: object, hint: Any) -> None:
     if not isinstance(value, allowed) or (is_bool and bool not in allowed):
         kind = {int: "a whole number", bool: "True or False", str: "text"}.get(hint, "a number")
         raise UsageError(f"{flag(name)} must be {kind}, not {value!r}")
-    if isinstance(value, float) and not math.isfinite(value):
+    if float in allowed and isinstance(value, int | float) and not abs(value) <= sys.float_info.max:
         raise UsageError(f"{flag(name)} must be a finite number, not {value!r}")

@@ -4,6 +4,7 @@ Whatever loads torch is imported inside the functions, as in vecac.train.
 """
 
 import json
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import closing
@@ -17,9 +18,11 @@ from vecac.command_line import run_command
 from vecac.config import Config, flag
 from vecac.errors import UsageError
 from vecac.recording.run_folder import read_config
+from vecac.stopping import StopRequest, exit_code
 
 if TYPE_CHECKING:
     from vecac.algorithm.network import ActorCritic
+    from vecac.engines.evaluation import Evaluation
 
 
 @dataclass(frozen=True)
@@ -81,24 +84,42 @@ def load_run(run_dir: Path, name: str) -> tuple[Config, "ActorCritic", dict[str,
     return config, network, content
 
 
-def _command(options: EvaluateOptions) -> int:
+def _play(
+    options: EvaluateOptions, config: Config, network: "ActorCritic", stop: StopRequest
+) -> "Evaluation | None":
+    """The evaluation that the options ask for; None if a signal cut it off."""
     from vecac.engines.evaluation import evaluate, make_evaluation_environments
 
-    config, network, content = load_run(options.run, options.checkpoint)
-    if options.seed is not None:
-        config = replace(config, seed=options.seed)
-    if options.render:
-        config = replace(config, engine="sync", start_method="default", shared_memory=True)
     render_mode = "human" if options.render else None
     with closing(make_evaluation_environments(config, options.episodes, render_mode)) as environments:
         sizes = environments.obs_size, environments.num_actions
         if sizes != (network.fc1.in_features, network.fc_pi.out_features):
             raise UsageError(
                 f"checkpoint of {config.env_id} has {network.fc1.in_features} observations and "
-                f"{network.fc_pi.out_features} actions, the environment now has {sizes[0]} and {sizes[1]}"
+                f"{network.fc_pi.out_features} actions, the environment now has {sizes[0]} and {sizes[1]}: "
+                "use the environment that it was trained on"
             )
-        result = evaluate(network, environments, options.episodes, sampled=options.sampled, seed=config.seed)
-    assert result is not None  # nothing asked it to stop
+        with stop:
+            return evaluate(
+                network,
+                environments,
+                options.episodes,
+                sampled=options.sampled,
+                seed=config.seed,
+                should_stop=stop.requested,
+            )
+
+
+def _command(options: EvaluateOptions) -> int:
+    config, network, content = load_run(options.run, options.checkpoint)
+    if options.seed is not None:
+        config = replace(config, seed=options.seed)
+    if options.render:
+        config = replace(config, engine="sync", start_method="default", shared_memory=True)
+    stop = StopRequest()
+    result = _play(options, config, network, stop)
+    if result is None:
+        return exit_code(stop.signal_number or signal.SIGINT)
     summary = {
         "env_id": config.env_id,
         "checkpoint": options.checkpoint,
@@ -110,13 +131,11 @@ def _command(options: EvaluateOptions) -> int:
         "length_mean": result.mean_length,
         "seed": config.seed,
     }
-    if options.json:
-        print(json.dumps(summary))
-    else:
-        print(
-            "{env_id}, {checkpoint} parameters after {env_steps:,} env steps, {policy}: return "
-            "{return_mean:.1f} +- {return_std:.1f} over {episodes} episodes".format(**summary)
-        )
+    sentence = (
+        "{env_id}, {checkpoint} parameters after {env_steps:,} env steps, {policy}: return "
+        "{return_mean:.1f} +- {return_std:.1f} over {episodes} episodes"
+    )
+    print(json.dumps(summary) if options.json else sentence.format(**summary))
     return 0
 
 

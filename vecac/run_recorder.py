@@ -156,6 +156,7 @@ class RunRecorder:
         if env_steps >= self._next_row_at and self.stop_reason() is None:
             self._write_row({})
             self._next_row_at = (env_steps // self._config.log_every + 1) * self._config.log_every
+        self._log.flush_when_due()
         if self._clock.is_save_due(self._config.checkpoint_interval):
             self._save("latest")
         self._console.progress(env_steps, env_steps / seconds, self._statistics.mean_return)

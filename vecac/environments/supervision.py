@@ -1,28 +1,63 @@
-"""Worker processes: how they are brought to an end, whatever state they are in."""
+"""Worker processes: how their errors are told, and how they end, whatever state they are in."""
 
+import signal
 import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from gymnasium.vector import AsyncVectorEnv
 from gymnasium.vector.async_vector_env import AsyncState
 
+from vecac.environments.worker import STOP_SIGNALS
+
 GRACE_SECONDS = 0.5
-"""How long workers get to close their environments, and again to obey SIGTERM."""
+"""How long workers get to close their environments before they are killed."""
+
+
+@contextmanager
+def stop_signals_held() -> Iterator[None]:
+    """Hold SIGINT and SIGTERM back while worker processes start, in them for good.
+
+    A signal that came before a worker ignores them would end it in the middle of its imports.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows, where workers have no mask to inherit
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class SupervisedVectorEnv(AsyncVectorEnv):
+    """AsyncVectorEnv that raises a worker's error as it was, and prints nothing of its own.
+
+    Gymnasium's logs the workers' tracebacks and raises type(error)(error), which some types refuse.
+    """
+
+    def _raise_if_errors(self, successes: Iterable[bool]) -> None:
+        errors = {}
+        for _ in range(sum(not success for success in successes)):
+            index, _, error, _ = self.error_queue.get()
+            errors[index] = error
+        if errors:
+            raise errors[min(errors)]
 
 
 def shut_down(envs: AsyncVectorEnv) -> None:
-    """End every worker within about a second: ask, terminate, kill. Raises nothing, leaves nobody.
+    """End every worker within about half a second: ask, then kill. Raises nothing, leaves nobody.
 
     AsyncVectorEnv.close() hangs or raises where a worker is stuck, stopped or dead.
     """
     if envs._state is AsyncState.DEFAULT:
         for pipe in envs.parent_pipes:
             _ask_to_close(pipe)
-        _join_all(envs)
+        deadline = time.monotonic() + GRACE_SECONDS  # one for all, not one each
+        for process in envs.processes:
+            process.join(max(0.0, deadline - time.monotonic()))
     for process in envs.processes:
-        process.terminate()
-    _join_all(envs)
-    for process in envs.processes:
-        process.kill()  # a stopped process never sees SIGTERM
+        process.kill()
         process.join()
     for pipe in envs.parent_pipes:
         if pipe is not None:
@@ -38,10 +73,3 @@ def _ask_to_close(pipe) -> None:  # type: ignore[no-untyped-def]
             pipe.send(("close", None))
     except OSError:  # its worker is gone already
         pass
-
-
-def _join_all(envs: AsyncVectorEnv) -> None:
-    """Wait for the workers against one shared deadline, not one each."""
-    deadline = time.monotonic() + GRACE_SECONDS
-    for process in envs.processes:
-        process.join(max(0.0, deadline - time.monotonic()))

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from vecac.config import Config
 from vecac.environments.registry import find_spec, require_spaces
-from vecac.environments.supervision import shut_down
+from vecac.environments.supervision import SupervisedVectorEnv, shut_down, stop_signals_held
 from vecac.environments.worker import EnvironmentFactory
 from vecac.errors import EnvironmentFault, UsageError
 from vecac.seeding import environment_seeds, seed_sequences
@@ -219,9 +219,10 @@ def _make_copies(config: Config, render_mode: str | None) -> VectorEnv[Any, Any,
     available = multiprocessing.get_all_start_methods()
     if context is not None and context not in available:
         raise UsageError(f"--start-method {context} does not exist here: use {' or '.join(available)}")
-    return AsyncVectorEnv(
-        factories, shared_memory=config.shared_memory, copy=False, context=context, autoreset_mode=mode
-    )
+    with stop_signals_held():
+        return SupervisedVectorEnv(
+            factories, shared_memory=config.shared_memory, copy=False, context=context, autoreset_mode=mode
+        )
 
 
 def _make_vector(config: Config) -> VectorEnv[Any, Any, Any]:

@@ -17,6 +17,9 @@ from vecac.errors import EnvironmentFault, UsageError
 
 Observation = NDArray[np.generic]
 
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""What asks a run to stop; its worker processes are ended by the trainer alone."""
+
 
 @dataclass(frozen=True)
 class EnvironmentFactory:
@@ -30,11 +33,11 @@ class EnvironmentFactory:
     def __call__(self) -> "GuardedEnv":
         """Make the environment; in a worker process, first take charge of its signals."""
         if os.getpid() != self.owner_pid:
-            # The trainer decides when a worker ends: a Ctrl-C that the terminal sends to the whole
-            # process group must not end it in the middle of a step, nor may a forked worker keep
-            # the trainer's own SIGTERM handler.
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            # The trainer decides when a worker ends: terminals and service managers signal the whole
+            # process group, and a worker must not end in the middle of a step of a run that goes on
+            # until its state is whole. Nor may a forked worker keep the trainer's handlers.
+            for number in STOP_SIGNALS:
+                signal.signal(number, signal.SIG_IGN)
         # An environment need not know render_mode; None is the same as leaving it out.
         render: dict[str, Any] = {} if self.render_mode is None else {"render_mode": self.render_mode}
         # GuardedEnv takes the place of Gymnasium's passive checker, which only looks at first calls.

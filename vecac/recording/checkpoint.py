@@ -6,16 +6,14 @@ where zip readers, torch among them, pass over it.
 
 import hashlib
 import io
-import os
-import pickle
 import struct
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from vecac.errors import UsageError
+from vecac.recording.atomic import write_atomically
 
 FORMAT_VERSION = 1
 REQUIRED = ("format_version", "config", "network", "optimizer", "env_steps", "updates")
@@ -34,12 +32,7 @@ def save(path: Path, content: dict[str, Any]) -> None:
     torch.save({"format_version": FORMAT_VERSION, **content}, buffer)
     # The archive's last two bytes are the length of its comment, 0 so far.
     body = buffer.getvalue()[:-2] + struct.pack("<H", len(_LABEL) + _DIGEST_SIZE) + _LABEL
-    temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "wb") as file:
-        file.write(body + _digest(body))
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    write_atomically(path, body + _digest(body))
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -51,7 +44,9 @@ def load(path: Path) -> dict[str, Any]:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise UsageError(f"checkpoint {path} cannot be read: {error.strerror}") from error
+        raise UsageError(
+            f"checkpoint {path} cannot be read: {error.strerror}; name a run folder that has one"
+        ) from error
     body, digest = data[:-_DIGEST_SIZE], data[-_DIGEST_SIZE:]
     if not body.endswith(_LABEL) or digest != _digest(body):
         raise UsageError(
@@ -60,13 +55,16 @@ def load(path: Path) -> dict[str, Any]:
         )
     try:
         content: dict[str, Any] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except (RuntimeError, ValueError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        raise UsageError(f"checkpoint {path} is not readable as plain tensors and numbers") from error
+    except Exception as error:  # whatever torch makes of a file that only its checksum vouches for
+        raise UsageError(
+            f"checkpoint {path} holds more than plain tensors and numbers, and is not loaded: use one "
+            "that vecac wrote"
+        ) from error
     missing = [name for name in REQUIRED if not isinstance(content, dict) or name not in content]
     if missing:
         raise UsageError(f"checkpoint {path} lacks {', '.join(missing)}: it is not one of vecac's")
     found = content["format_version"]
-    if not isinstance(found, int) or found > FORMAT_VERSION:
+    if not isinstance(found, int) or not 1 <= found <= FORMAT_VERSION:
         raise UsageError(
             f"checkpoint {path} has format {found}, this vecac reads up to {FORMAT_VERSION}: upgrade vecac"
         )

@@ -2,6 +2,7 @@
 
 import math
 import shlex
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -60,7 +61,10 @@ class Console:
     def _redraw(self, env_steps: int, mean_return: float) -> None:
         bar = self._bar
         if bar is None:
-            bar = self._bar = tqdm(total=self._total, unit=" steps", unit_scale=True, file=sys.stdout)
+            # A terminal may say it has no columns, and tqdm would show none: this says 80 then.
+            width = shutil.get_terminal_size().columns
+            bar = tqdm(total=self._total, unit=" steps", unit_scale=True, file=sys.stdout, ncols=width)
+            self._bar = bar
         bar.set_postfix_str(_mean_return(mean_return), refresh=False)
         bar.update(env_steps - bar.n)
 

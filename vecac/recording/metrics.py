@@ -37,7 +37,7 @@ WINDOW = 100
 """Episodes that a mean return is taken over."""
 
 FLUSH_SECONDS = 1.0
-"""How long a row may wait before it is on disk, so that many rows a second cost few writes."""
+"""How far apart flushes are, so that many rows a second cost few writes."""
 
 
 class EpisodeStatistics:
@@ -91,7 +91,6 @@ class MetricsLog:
         self._csv_file = open(run_dir / "progress.csv", "w", newline="", encoding="utf-8")
         self._csv = csv.DictWriter(self._csv_file, METRICS)
         self._csv.writeheader()
-        self._flushed_at = -math.inf
         self._describe(settings)
         self.flush()
 
@@ -107,7 +106,11 @@ class MetricsLog:
         for tag, number in known.items():
             self._tensorboard.add_scalar(tag, number, env_steps)
         self._csv.writerow(known)
-        if time.monotonic() - self._flushed_at > FLUSH_SECONDS:
+        self._has_unflushed = True
+
+    def flush_when_due(self) -> None:
+        """Flush if there is something to, and the last time was FLUSH_SECONDS ago; cheap to ask often."""
+        if self._has_unflushed and time.monotonic() - self._flushed_at > FLUSH_SECONDS:
             self.flush()
 
     def flush(self) -> None:
@@ -115,6 +118,7 @@ class MetricsLog:
         self._csv_file.flush()
         self._tensorboard.flush()
         self._flushed_at = time.monotonic()
+        self._has_unflushed = False
 
     def close(self) -> None:
         """Flush and close both files."""
@@ -126,7 +130,8 @@ class MetricsLog:
 
         SummaryWriter.add_hparams would put the latter in a folder, and so a run, of its own.
         """
-        table = "\n".join(f"| {name} | {value} |" for name, value in settings.items())
+        cells = {name: str(value).replace("|", "\\|") for name, value in settings.items()}
+        table = "\n".join(f"| {name} | {cell} |" for name, cell in cells.items())
         self._tensorboard.add_text("config", f"| setting | value |\n| --- | --- |\n{table}", 0)
         # TensorBoard would show True as 1.0000, and does not take None.
         plain = {

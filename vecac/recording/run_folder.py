@@ -16,6 +16,7 @@ from typing import Any
 import vecac
 from vecac.config import Config
 from vecac.errors import UsageError
+from vecac.recording.atomic import write_atomically
 
 PACKAGES = ("torch", "gymnasium", "numpy", "tensorboard")
 
@@ -103,7 +104,11 @@ def describe_run(config: Config, device: str, num_threads: int) -> dict[str, Any
 
 def git_commit() -> str | None:
     """The commit of vecac's own checkout, with "-dirty" if it is changed; None outside a checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
+    checkout = Path(vecac.__file__).parents[1]
+    if not (checkout / ".git").exists():  # installed, maybe inside somebody else's checkout
+        return None
+    # Tags are left out: the newest one is no commit.
+    command = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
     except (OSError, subprocess.SubprocessError):
@@ -112,11 +117,9 @@ def git_commit() -> str | None:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a JSON file whole or not at all; numbers JSON does not know become null."""
-    temporary = path.with_name(path.name + ".tmp")
+    """Write a JSON file, whole or not at all; a value that is NaN or infinite becomes null."""
     plain = {name: _json_number(value) for name, value in content.items()}
-    temporary.write_text(json.dumps(plain, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_atomically(path, (json.dumps(plain, indent=2, allow_nan=False) + "\n").encode())
 
 
 def read_config(run_dir: Path) -> dict[str, Any]:
