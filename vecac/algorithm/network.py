@@ -45,9 +45,10 @@ class ActorCritic(nn.Module):
 
 
 def gumbel_noise(shape: Sequence[int], generator: torch.Generator) -> Tensor:
-    """Independent standard Gumbel numbers on the generator's device: -log of exponential ones."""
-    noise = torch.empty(*shape, device=generator.device)
-    return noise.exponential_(generator=generator).log_().neg_()
+    """Independent standard Gumbel numbers on the generator's device: -log(-log(uniform))."""
+    # Not exponential_: on the CPU that draws from a weaker generator than rand does.
+    uniform = torch.rand(tuple(shape), generator=generator, device=generator.device)
+    return uniform.log_().neg_().log_().neg_()
 
 
 def sample_action(logits: Tensor, noise: Tensor) -> Tensor:
