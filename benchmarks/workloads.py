@@ -126,6 +126,7 @@ class Training:
         self._environments = make_environments(config)
         learner = _make_learner(config, self._environments)
         self._engine = GymnasiumEngine(config, self._environments, learner)
+        self._engine.reset()
 
     def advance(self) -> int:
         """Collect one rollout and update."""
@@ -138,7 +139,7 @@ class Training:
 
     def close(self) -> None:
         """Close the environments."""
-        self._environments.close()
+        self._engine.close()
 
 
 def _make_learner(config: Config, environments: Environments) -> TorchLearner:

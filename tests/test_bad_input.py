@@ -55,9 +55,9 @@ def contents(folder):
 
 OUT_OF_RANGE = [
     ("--env-id", " ", "a name that is not empty"),
-    ("--num-envs", "0", "1 or more"),
-    ("--num-envs", "-3", "1 or more"),
-    ("--n-rollout", "0", "1 or more"),
+    ("--num-envs", "0", "between 1 and 1,000,000"),
+    ("--num-envs", "-3", "between 1 and 1,000,000"),
+    ("--n-rollout", "0", "between 1 and 1,000,000"),
     ("--total-timesteps", "0", "1 or more"),
     ("--learning-rate", "0", "greater than 0"),
     ("--learning-rate", "-1e-4", "greater than 0"),
@@ -73,9 +73,9 @@ OUT_OF_RANGE = [
     ("--vf-coef", "-1", "0 or more"),
     ("--max-grad-norm", "0", "greater than 0"),
     ("--max-grad-norm", "inf", "a finite number"),
-    ("--hidden-size", "0", "1 or more"),
+    ("--hidden-size", "0", "between 1 and 65,536"),
     ("--device", "gpu", "auto, cpu, cuda or cuda:N"),
-    ("--num-threads", "-1", "0 or more"),
+    ("--num-threads", "-1", "between 0 and 256"),
     ("--seed", "-1", "between 0 and 2**63 - 1"),
     ("--run-name", "", "a name of 1 to 100 characters"),
     ("--log-interval", "-1", "0 or more"),
@@ -166,7 +166,8 @@ def test_an_environment_whose_dependency_is_missing(refused, monkeypatch):
 
     monkeypatch.setattr(gym, "make", make)
     message = refused()
-    assert message.startswith("--env-id CartPole-v1 cannot be made: Box2D is not installed, run `pip")
+    assert message.startswith("--env-id CartPole-v1 cannot be made: DependencyNotInstalled")
+    assert "Box2D is not installed, run `pip" in message
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,9 @@ def test_a_directory(tmp_path):
 
 
 def test_a_missing_file(tmp_path):
-    assert refusal(tmp_path / "gone.pt").endswith(" cannot be read: No such file or directory; name a run folder that has one")
+    assert refusal(tmp_path / "gone.pt").endswith(
+        " cannot be read: No such file or directory; name a run folder that has one"
+    )
 
 
 def test_a_file_of_torchs_own_has_no_checksum(path):

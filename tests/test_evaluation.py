@@ -55,21 +55,23 @@ def test_evaluation_is_reproducible_and_depends_on_the_seed():
 
 
 def test_evaluation_never_shows_an_episode_that_training_saw():
-    settings = config("Random", num_envs=100)
-    with closing(make_environments(settings)) as training:
-        trained_on = {tuple(obs) for obs in training.reset().tolist()}
-    with closing(make_evaluation_environments(settings, 100)) as evaluation:
-        assert not trained_on & {tuple(obs) for obs in evaluation.reset().tolist()}
+    with closing(make_environments(config("Random", num_envs=16))) as environments:
+        trained_on = {tuple(obs) for obs in environments.reset().tolist()}
+    with closing(make_evaluation_environments(config("Random"), 16)) as environments:
+        evaluate(ActorCritic(3, 3), environments, 1, sampled=False, seed=1)
+        evaluated_on = {tuple(obs) for obs in environments.reset().tolist()}
+    assert len(trained_on) == len(evaluated_on) == 16
+    assert not trained_on & evaluated_on
 
 
 def test_how_many_environments_at_a_time():
-    with closing(make_evaluation_environments(config(num_envs=1), 100)) as environments:
-        assert environments.num_envs == 100
-    with closing(make_evaluation_environments(config(num_envs=1), 1000)) as environments:
-        assert environments.num_envs == 128
-    two_workers = config(num_envs=2, engine="async", start_method="fork")
-    with closing(make_evaluation_environments(two_workers, 100)) as environments:
-        assert environments.num_envs == 2
+    for settings, episodes, expected in (
+        (config(num_envs=1), 100, 16),
+        (config(num_envs=100), 5, 5),
+        (config(num_envs=3, engine="async", start_method="fork"), 2, 3),
+    ):
+        with closing(make_evaluation_environments(settings, episodes)) as environments:
+            assert environments.num_envs == expected
 
 
 def test_it_stops_when_asked_to():

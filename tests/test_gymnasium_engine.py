@@ -25,7 +25,9 @@ def make_engine(name="Counting", **settings):
         seed_sequences(config.seed),
     )
     try:
-        yield GymnasiumEngine(config, environments, learner)
+        engine = GymnasiumEngine(config, environments, learner)
+        engine.reset()
+        yield engine
     finally:
         environments.close()
 

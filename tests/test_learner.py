@@ -136,7 +136,9 @@ def test_the_gradient_is_the_formulas_on_the_valid_transitions(mode, loss):
     report, actual = learners_gradient(learner, rollout)
     assert math.isclose(report.terms.total.item(), expected_loss, rel_tol=1e-5)
     for name, gradient in actual.items():
-        assert_close(gradient, expected[name])
+        # Contributions to the policy's bias cancel: float32 rounds at the size of what is summed.
+        scale = 0.1 if name == "fc_pi.bias" else expected[name].abs().max().item()
+        assert_close(gradient, expected[name], scale)
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ def learn(config, updates):
         sizes = environments.obs_size, environments.num_actions
         learner = TorchLearner(config, *sizes, torch.device("cpu"), seed_sequences(config.seed))
         engine = GymnasiumEngine(config, environments, learner)
+        engine.reset()
         while engine.updates < updates:
             engine.iterate(updates)
         return engine.network

@@ -123,6 +123,7 @@ def test_a_signal_during_the_final_evaluation(training, backend, number):
 
 def test_a_second_ctrl_c_ends_a_run_whose_environments_are_stuck(training):
     run = training(*FOREVER, *BACKENDS["fork"], "--env-id", "support:Stuck-v0")
+    time.sleep(1)  # until the first step, which is stuck
     run.send(signal.SIGINT)
     time.sleep(0.5)
     assert run.alive()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support import group_members, kill_group, start, wait_until
 
-from vecac.stopping import StopRequest, exit_code
+from vecac.stopping import StopRequest
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
@@ -59,8 +59,16 @@ def test_nothing_is_installed_outside_the_main_thread(former):
 
 
 def test_exit_codes():
-    assert exit_code(signal.SIGINT) == 130
-    assert exit_code(signal.SIGTERM) == 143
+    stop = StopRequest()
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+            stop.signal_number = number
+            assert stop.exit_code() == code
+            os.kill(os.getpid(), number)  # deaf: the process is about to end
+    finally:
+        signal.signal(signal.SIGINT, before[0])
+        signal.signal(signal.SIGTERM, before[1])
 
 
 SCRIPT = """

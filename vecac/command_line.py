@@ -1,6 +1,7 @@
 """What every command does around its work: parse flags, explain errors, choose the exit code."""
 
 import dataclasses
+import io
 import re
 import sys
 import warnings
@@ -29,6 +30,9 @@ def run_command(
     1 for an environment that misbehaved. tyro's own messages exit with 2. Anything else is a defect,
     ours or the environment's, and keeps its traceback.
     """
+    for stream in (sys.stdout, sys.stderr):  # a folder's name may hold what the terminal's encoding lacks
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     here = str(Path.cwd())
     if here not in sys.path:  # so that module:Id-v0 is found as under python -m
         sys.path.insert(0, here)
@@ -46,7 +50,7 @@ def run_command(
 
 def _parse(options: type[Options], prog: str, argv: Sequence[str] | None) -> Options:
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if "--version" in arguments:
+    if arguments[:1] == ["--version"]:
         print(f"vecac {vecac.__version__}")
         raise SystemExit(0)
     # tyro would dress up the errors of __post_init__, so it parses into a twin that checks nothing.

@@ -12,6 +12,9 @@ import tyro
 
 from vecac.errors import UsageError
 
+MAX_ROLLOUT = 10_000_000
+"""Transitions of one rollout."""
+
 
 @dataclass(frozen=True)
 class Config:
@@ -52,7 +55,7 @@ class Config:
     engine: Literal["sync", "async", "vector"] = "sync"
     """Who steps the copies: one process, a worker process each, or the environment's own vector form."""
     autoreset_mode: Literal["next-step", "same-step", "disabled"] = "next-step"
-    """Gymnasium's autoreset mode; every mode trains on the same transitions."""
+    """Gymnasium's autoreset mode; all three lead through the same episodes."""
     start_method: Literal["default", "fork", "forkserver", "spawn"] = "default"
     """How --engine async starts its worker processes."""
     shared_memory: bool = True
@@ -85,6 +88,11 @@ class Config:
             value = getattr(self, name)
             if value is not None and not holds(value):
                 raise UsageError(f"{flag(name)} must be {wanted}, not {value!r}")
+        if self.num_envs * self.n_rollout > MAX_ROLLOUT:
+            raise UsageError(
+                f"--num-envs times --n-rollout must be at most {MAX_ROLLOUT:,}, not "
+                f"{self.num_envs * self.n_rollout:,}: that is the size of a rollout in memory"
+            )
         if self.engine != "async":
             for name in ("start_method", "shared_memory"):
                 if getattr(self, name) != Config.__dataclass_fields__[name].default:
@@ -115,6 +123,10 @@ def _at_least(bound: int) -> Rule:
     return lambda value: value >= bound, f"{bound} or more"
 
 
+def _between(low: int, high: int) -> Rule:
+    return lambda value: low <= value <= high, f"between {low:,} and {high:,}"
+
+
 _POSITIVE: Rule = (lambda value: value > 0, "greater than 0")
 _FRACTION: Rule = (lambda value: 0 <= value <= 1, "between 0 and 1")
 _NOT_EMPTY: Rule = (lambda value: value.strip() != "" and "\0" not in value, "a name that is not empty")
@@ -130,8 +142,8 @@ _DEVICE: Rule = (
 
 _RANGES: dict[str, Rule] = {
     "env_id": _NOT_EMPTY,
-    "num_envs": _at_least(1),
-    "n_rollout": _at_least(1),
+    "num_envs": _between(1, 1_000_000),
+    "n_rollout": _between(1, 1_000_000),
     "total_timesteps": _at_least(1),
     "learning_rate": _POSITIVE,
     "gamma": _FRACTION,
@@ -140,9 +152,9 @@ _RANGES: dict[str, Rule] = {
     "ent_coef": _at_least(0),
     "vf_coef": _at_least(0),
     "max_grad_norm": _POSITIVE,
-    "hidden_size": _at_least(1),
+    "hidden_size": _between(1, 65_536),
     "device": _DEVICE,
-    "num_threads": _at_least(0),
+    "num_threads": _between(0, 256),
     "seed": _SEED,
     "log_dir": _NOT_EMPTY,
     "run_name": _RUN_NAME,

@@ -4,7 +4,6 @@ Whatever loads torch is imported inside the functions, as in vecac.train.
 """
 
 import json
-import signal
 import sys
 from collections.abc import Sequence
 from contextlib import closing
@@ -18,7 +17,7 @@ from vecac.command_line import run_command
 from vecac.config import Config, flag
 from vecac.errors import UsageError
 from vecac.recording.run_folder import read_config
-from vecac.stopping import StopRequest, exit_code
+from vecac.stopping import StopRequest
 
 if TYPE_CHECKING:
     from vecac.algorithm.network import ActorCritic
@@ -76,6 +75,8 @@ def load_run(run_dir: Path, name: str) -> tuple[Config, "ActorCritic", dict[str,
         network.load_state_dict(weights)
     except (TypeError, KeyError, ValueError, AttributeError, RuntimeError) as error:
         raise UsageError(f"checkpoint {path} does not fit this vecac: {error}") from error
+    if not all(bool(parameter.isfinite().all()) for parameter in network.parameters()):
+        raise UsageError(f"checkpoint {path} holds parameters that are not finite: use another of the run")
     if config.env_id != saved_env_id:
         raise UsageError(
             f"checkpoint {path} is of {config.env_id}, but the run folder's config.json names "
@@ -119,7 +120,7 @@ def _command(options: EvaluateOptions) -> int:
     stop = StopRequest()
     result = _play(options, config, network, stop)
     if result is None:
-        return exit_code(stop.signal_number or signal.SIGINT)
+        return stop.exit_code()
     summary = {
         "env_id": config.env_id,
         "checkpoint": options.checkpoint,

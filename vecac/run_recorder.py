@@ -42,6 +42,9 @@ class Engine(Protocol):
     def updates(self) -> int:
         """Optimiser steps so far."""
 
+    def reset(self) -> None:
+        """Start the first episodes; called once."""
+
     def iterate(self, count: int) -> Report:
         """Up to `count` times, collect T x N and update once; at most about 0.2 s."""
 
@@ -131,6 +134,10 @@ class RunRecorder:
         self._save("latest")
         self._clock = RunClock()
 
+    def start_clock(self) -> None:
+        """The first env step comes next: time counts from here."""
+        self._clock = RunClock()
+
     def stop_reason(self) -> StopReason | None:
         """Why training is over, or None while it is not."""
         if self._statistics.reaches(self._config.target_return):
@@ -180,15 +187,25 @@ class RunRecorder:
             evaluations: "greedy" and "sampled", or nothing.
             error: what went wrong, if the run failed.
         """
-        self.stop_clock()
-        greedy, sampled = evaluations.get("greedy"), evaluations.get("sampled")
-        if greedy is not None:
-            self._write_row({"eval/mean_reward": greedy.mean, "eval/mean_ep_length": greedy.mean_length})
-        elif self._clock.has_new_steps(self._engine.env_steps):
-            self._write_row({})
-        self._log.close()
+        greedy = evaluations.get("greedy")
+        try:
+            self.stop_clock()
+            if greedy is not None:
+                self._write_row({"eval/mean_reward": greedy.mean, "eval/mean_ep_length": greedy.mean_length})
+            elif self._clock.has_new_steps(self._engine.env_steps):
+                self._write_row({})
+            self._log.close()
+        finally:  # whatever else could not be written, this says how the run ended
+            result = self._result(stop_reason, evaluations, error)
+            write_json(self._run_dir / "result.json", result.to_dict())
+        return result
+
+    def _result(
+        self, stop_reason: StopReason, evaluations: Mapping[str, Evaluation], error: str | None
+    ) -> Result:
         seconds, engine = self._clock.seconds(), self._engine
-        result = Result(
+        greedy, sampled = evaluations.get("greedy"), evaluations.get("sampled")
+        return Result(
             run_dir=self._run_dir,
             env_steps=engine.env_steps,
             updates=engine.updates,
@@ -211,8 +228,6 @@ class RunRecorder:
             device_requested=self._config.device,
             seed=self._config.seed,
         )
-        write_json(self._run_dir / "result.json", result.to_dict())
-        return result
 
     def _write_row(self, extra: dict[str, float]) -> None:
         """Log the present state, and keep the parameters if their 100-episode mean is the best so far."""

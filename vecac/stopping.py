@@ -13,7 +13,6 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class StopRequest:
     """While entered, SIGINT and SIGTERM set `signal_number`; a second one ends the process at once.
 
-    Enter it after worker processes have been started: forked ones would inherit the handlers.
     Outside the main thread, where Python allows no handlers, nothing is installed.
     """
 
@@ -36,14 +35,20 @@ class StopRequest:
         """Whether a signal has arrived."""
         return self.signal_number is not None
 
+    def exit_code(self) -> int:
+        """130 for SIGINT, 143 for SIGTERM, and deaf to both from here on: the process is about to end."""
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        return _exit_code(self.signal_number or signal.SIGINT)
+
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self.signal_number is not None:
             for child in multiprocessing.active_children():
                 child.kill()
-            os._exit(exit_code(number))
+            os._exit(_exit_code(number))
         self.signal_number = number
 
 
-def exit_code(signal_number: int) -> int:
-    """The shell's convention for a process that a signal ended: 130 for SIGINT, 143 for SIGTERM."""
+def _exit_code(signal_number: int) -> int:
+    """The shell's convention for a process that a signal ended."""
     return 128 + signal_number

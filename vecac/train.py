@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 
 from vecac.command_line import run_command
 from vecac.config import Config
-from vecac.environments.vector import make_environments
+from vecac.environments.vector import Environments, make_environments
 from vecac.recording.console import Console, describe_result, describe_start
 from vecac.recording.run_folder import Result, create_run_folder, describe_run, write_json
 from vecac.seeding import seed_sequences
-from vecac.stopping import StopRequest, exit_code
+from vecac.stopping import StopRequest
 
 if TYPE_CHECKING:
-    from vecac.algorithm.network import ActorCritic
     from vecac.engines.evaluation import Evaluation
     from vecac.run_recorder import Engine, RunRecorder, StopReason
 
@@ -45,24 +44,28 @@ def train(config: Config, stop: StopRequest | None = None) -> Result:
     stop = stop or StopRequest()
     device, seeds = resolve_device(config.device), seed_sequences(config.seed)
     console = Console(config.total_timesteps, config.quiet)
-    with cpu_threads(config) as num_threads, closing(make_environments(config)) as environments:
+    with (
+        stop,
+        cpu_threads(config) as num_threads,
+        closing(make_environments(config)) as environments,
+    ):
         learner = TorchLearner(config, environments.obs_size, environments.num_actions, device, seeds)
         engine = GymnasiumEngine(config, environments, learner)
         run_dir = create_run_folder(config)
         write_json(run_dir / "config.json", describe_run(config, str(device), num_threads))
         recorder = RunRecorder(config, run_dir, engine, str(device), console)
-        with stop:
-            console.line(describe_start(config, str(device), num_threads, run_dir))
-            if (gpu := idle_gpu(config.device)) is not None:
-                console.line(f"--device auto learns on the CPU; --device cuda would use the {gpu}")
-            try:
-                stop_reason = _learn(engine, recorder, stop)
-                engine.close()
-                evaluations = _evaluate(config, engine.network, stop)
-            except Exception as error:
-                recorder.finish("failed", error=f"{type(error).__name__}: {error}")
-                raise
-            result = recorder.finish("interrupted" if stop.requested() else stop_reason, evaluations)
+        console.line(describe_start(config, str(device), num_threads, run_dir))
+        if (gpu := idle_gpu(config.device)) is not None:
+            console.line(f"--device auto learns on the CPU; --device cuda would use the {gpu}")
+        try:
+            engine.reset()
+            recorder.start_clock()
+            stop_reason = _learn(engine, recorder, stop)
+            evaluations = _evaluate(config, engine, environments, stop)
+        except BaseException as error:
+            recorder.finish("failed", error=f"{type(error).__name__}: {error}")
+            raise
+        result = recorder.finish("interrupted" if stop.requested() else stop_reason, evaluations)
     console.line(describe_result(result))
     return result
 
@@ -76,17 +79,22 @@ def _learn(engine: "Engine", recorder: "RunRecorder", stop: StopRequest) -> "Sto
     return stop_reason or "interrupted"
 
 
-def _evaluate(config: Config, network: "ActorCritic", stop: StopRequest) -> dict[str, "Evaluation"]:
+def _evaluate(
+    config: Config, engine: "Engine", environments: Environments, stop: StopRequest
+) -> dict[str, "Evaluation"]:
     """The greedy and the sampled evaluation; neither if there are no episodes or a signal came."""
     from vecac.engines.evaluation import evaluate, make_evaluation_environments
 
     evaluations: dict[str, Evaluation] = {}
     if config.eval_episodes == 0 or stop.requested():
         return evaluations
-    with closing(make_evaluation_environments(config, config.eval_episodes)) as environments:
+    if config.engine != "async":  # new ones cost nothing, but starting workers anew takes seconds
+        engine.close()
+        environments = make_evaluation_environments(config, config.eval_episodes)
+    with closing(environments):
         for name in ("greedy", "sampled"):
             evaluation = evaluate(
-                network,
+                engine.network,
                 environments,
                 config.eval_episodes,
                 sampled=name == "sampled",
@@ -102,9 +110,7 @@ def _evaluate(config: Config, network: "ActorCritic", stop: StopRequest) -> dict
 def _command(config: Config) -> int:
     stop = StopRequest()
     result = train(config, stop)
-    if result.stop_reason == "interrupted" and stop.signal_number is not None:
-        return exit_code(stop.signal_number)
-    return 0
+    return stop.exit_code() if result.stop_reason == "interrupted" else 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:

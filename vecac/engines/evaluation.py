@@ -15,8 +15,9 @@ from vecac.engines.episodes import Episode, EpisodeTracker
 from vecac.environments.vector import Environments, make_environments
 from vecac.seeding import environment_seeds, seed_sequences, torch_seed
 
-MAX_ENVS = 128
-"""Environments that are evaluated at a time, where they all live in this process."""
+NUM_ENVS = 16
+"""Environments that are evaluated at a time in this process: enough to share the network's cost, few
+enough for slow ones to be interrupted between two steps."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,9 @@ class Evaluation:
 def make_evaluation_environments(
     config: Config, episodes: int, render_mode: str | None = None
 ) -> Environments:
-    """Environments for `evaluate`, seeded from a child of the run's seed that training never uses."""
-    limit = max(1, config.num_envs) if config.engine == "async" else MAX_ENVS
-    num_envs = 1 if render_mode else min(episodes, limit)
-    seeds = environment_seeds(seed_sequences(config.seed).evaluation, num_envs)
-    return make_environments(replace(config, num_envs=num_envs), seeds, render_mode)
+    """A good number of environments for `evaluate`: one to watch, a worker each as in training, else 16."""
+    num_envs = config.num_envs if config.engine == "async" else min(episodes, NUM_ENVS)
+    return make_environments(replace(config, num_envs=1 if render_mode else num_envs), render_mode)
 
 
 @torch.no_grad()
@@ -69,20 +68,21 @@ def evaluate(
 
     Args:
         network: on any device.
-        environments: reset here.
+        environments: reset here, on seeds that training never uses, and left in mid-episode.
         episodes: how many in all, at least 1.
         sampled: draw actions from the policy; otherwise take the most probable.
-        seed: the run's, from which the sampling derives its random numbers.
+        seed: the run's; environments and sampling are seeded from its evaluation child.
         should_stop: asked before every step.
     """
     device = next(network.parameters()).device
-    generator = torch.Generator(device).manual_seed(torch_seed(seed_sequences(seed).evaluation))
+    sequence = seed_sequences(seed).evaluation
+    generator = torch.Generator(device).manual_seed(torch_seed(sequence))
     num_envs = environments.num_envs
     quota_N = np.full(num_envs, episodes // num_envs)
     quota_N[: episodes % num_envs] += 1
     tracker = EpisodeTracker(num_envs)
     counted: list[Episode] = []
-    obs_ND = environments.reset()
+    obs_ND = environments.reset(environment_seeds(sequence, num_envs))
     while quota_N.any():
         if should_stop():
             return None

@@ -34,7 +34,7 @@ class GymnasiumEngine:
 
     Args:
         config: n_rollout, learning_rate, anneal_lr and total_timesteps.
-        environments: reset by the first call of `iterate`.
+        environments: closed by `close`.
         learner: acts and updates.
     """
 
@@ -50,7 +50,6 @@ class GymnasiumEngine:
             learner.device,
         )
         self._tracker = EpisodeTracker(environments.num_envs)
-        self._is_reset = False
         self._next_step = 0
         self.env_steps = 0
         self.updates = 0
@@ -64,6 +63,10 @@ class GymnasiumEngine:
     def optimizer(self) -> torch.optim.Optimizer:
         """The learner's Adam."""
         return self._learner.optimizer
+
+    def reset(self) -> None:
+        """Start the first episodes; call once, before `iterate`."""
+        self._environments.reset()
 
     def iterate(self, count: int) -> Report:
         """Up to `count` times, collect T x N and update once.
@@ -90,9 +93,6 @@ class GymnasiumEngine:
         """Go on with the rollout until it is complete (True) or the deadline has passed."""
         start = time.perf_counter()
         environments, learner, rollout = self._environments, self._learner, self._rollout
-        if not self._is_reset:
-            environments.reset()
-            self._is_reset = True
         if self._next_step == 0:
             rollout.start(environments.obs)
             learner.start_rollout()

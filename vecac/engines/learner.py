@@ -67,7 +67,10 @@ class UpdateReport:
     def read(self) -> dict[str, float]:
         """The train/ metrics by tag, in one transfer from the device; NaN where undefined."""
         value_B, target_B = self.value_B, self.target_B
-        explained_variance = 1 - (target_B - value_B).var(correction=0) / target_B.var(correction=0)
+        spread = target_B.var(correction=0)
+        # Targets that differ by no more than float32 rounds have no variance to explain.
+        spread = spread.where(spread > (1e-6 * target_B.abs().max()) ** 2, torch.nan)
+        explained_variance = 1 - (target_B - value_B).var(correction=0) / spread
         names = ("loss", "policy_loss", "value_loss", "entropy", "grad_norm", "explained_variance")
         numbers = torch.stack((*self.terms, self.grad_norm, explained_variance)).tolist()
         metrics = {f"train/{name}": number for name, number in zip(names, numbers, strict=True)}

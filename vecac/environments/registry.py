@@ -26,9 +26,12 @@ def find_spec(env_id: str) -> Any:
     try:
         if module:
             importlib.import_module(module)
+    except (Exception, SystemExit) as error:  # whatever the user's own module does
+        raise UsageError(
+            f"--env-id {env_id}: the module {module} cannot be imported: {type(error).__name__}: {error}"
+        ) from error
+    try:
         return gym.spec(name)
-    except ImportError as error:
-        raise UsageError(f"--env-id {env_id}: the module {module} cannot be imported: {error}") from error
     except gym.error.Error as error:
         raise UsageError(
             f"--env-id {env_id}: {error} Name a registered environment, or module:Id-v0 with the "

@@ -10,15 +10,16 @@ from gymnasium.vector.async_vector_env import AsyncState
 
 from vecac.environments.worker import STOP_SIGNALS
 
-GRACE_SECONDS = 0.5
+GRACE_SECONDS = 1.0
 """How long workers get to close their environments before they are killed."""
 
 
 @contextmanager
 def stop_signals_held() -> Iterator[None]:
-    """Hold SIGINT and SIGTERM back while worker processes start, in them for good.
+    """Hold SIGINT and SIGTERM back while worker processes start.
 
-    A signal that came before a worker ignores them would end it in the middle of its imports.
+    Workers inherit this, and let go once they can outlive such a signal: one that came before would
+    end them in the middle of their imports.
     """
     if not hasattr(signal, "pthread_sigmask"):  # Windows, where workers have no mask to inherit
         yield
@@ -45,8 +46,17 @@ class SupervisedVectorEnv(AsyncVectorEnv):
             raise errors[min(errors)]
 
 
+def dead_worker(envs: AsyncVectorEnv) -> int | None:
+    """The index of the first worker process that has ended, if any has."""
+    for index, process in enumerate(envs.processes):
+        process.join(0.05)  # its pipe may break a moment before it is gone
+        if not process.is_alive():
+            return index
+    return None
+
+
 def shut_down(envs: AsyncVectorEnv) -> None:
-    """End every worker within about half a second: ask, then kill. Raises nothing, leaves nobody.
+    """End every worker within about a second: ask, then kill. Raises nothing, leaves nobody.
 
     AsyncVectorEnv.close() hangs or raises where a worker is stuck, stopped or dead.
     """

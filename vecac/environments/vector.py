@@ -9,7 +9,8 @@ observation is found. `Environments.step` hands out the same valid transitions f
 import math
 import multiprocessing
 import os
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from vecac.config import Config
 from vecac.environments.registry import find_spec, require_spaces
-from vecac.environments.supervision import SupervisedVectorEnv, shut_down, stop_signals_held
+from vecac.environments.supervision import SupervisedVectorEnv, dead_worker, shut_down, stop_signals_held
 from vecac.environments.worker import EnvironmentFactory
 from vecac.errors import EnvironmentFault, UsageError
 from vecac.seeding import environment_seeds, seed_sequences
@@ -54,12 +55,16 @@ class Environments:
         self._resets_next = np.zeros(self.num_envs, np.bool_)
         self._steps = 0
 
-    def reset(self) -> NDArray[np.float32]:
-        """Start every episode anew from the seeds; returns `obs` (N, D) float32.
+    def reset(self, seeds: Sequence[int] | None = None) -> NDArray[np.float32]:
+        """Start every episode anew; returns `obs` (N, D) float32.
+
+        Args:
+            seeds: one an environment, for this and later resets; left out, the same as before.
 
         Raises:
-            EnvironmentFault: an observation is not finite or has the wrong shape.
+            EnvironmentFault: as `step` does.
         """
+        self._seeds = self._seeds if seeds is None else list(seeds)
         one_process_each = isinstance(self._envs, SyncVectorEnv | AsyncVectorEnv)
         seed: Any = self._seeds if one_process_each else self._seeds[0]
         # AsyncVectorEnv without shared memory is the one that does not forget a pending reset: its
@@ -68,7 +73,7 @@ class Environments:
         if forgets:
             self._resets_next = np.zeros(self.num_envs, np.bool_)
         self._steps = 0
-        self.obs = self._observations(self._envs.reset(seed=seed)[0])
+        self.obs = self._observations(self._guarded(self._envs.reset, seed=seed)[0])
         return self.obs
 
     def step(self, action: NDArray[np.int64]) -> Transition:
@@ -80,10 +85,13 @@ class Environments:
             EnvironmentFault: an environment raised, or an observation or reward is not finite or
                 has the wrong shape; the message names the environment's index.
         """
+        action = np.asarray(action)
         if action.shape != (self.num_envs,) or action.dtype.kind != "i":
             raise ValueError(f"action must be ({self.num_envs},) integers, not {action.shape} {action.dtype}")
         self._steps += 1
-        raw_obs, raw_reward, terminated, truncated, info = self._envs.step(action + self._first_action)
+        raw_obs, raw_reward, terminated, truncated, info = self._guarded(
+            self._envs.step, action + self._first_action
+        )
         obs = self.obs
         reward, terminated, truncated = self._scalars(raw_reward, terminated, truncated)
         next_obs = self._observations(raw_obs)
@@ -106,9 +114,13 @@ class Environments:
             return
         if isinstance(self._envs, AsyncVectorEnv):
             shut_down(self._envs)
-        else:
+            return
+        try:
             self._envs.close()
-            self._envs.closed = True  # CartPoleVectorEnv does not set it
+        except Exception as error:
+            what = f"an environment raised {type(error).__name__} while it was closed: {error}"
+            warnings.warn(what, stacklevel=2)
+        self._envs.closed = True  # CartPoleVectorEnv does not set it
 
     def _after_ends(
         self, ended: NDArray[np.bool_], raw_obs: NDArray[np.float32], info: dict[str, Any]
@@ -118,7 +130,7 @@ class Environments:
             return raw_obs, raw_obs
         if self._mode is AutoresetMode.DISABLED:
             # A new options dict each time: Gymnasium takes the mask out of the one it is given.
-            reset_obs, _ = self._envs.reset(options={"reset_mask": ended})
+            reset_obs, _ = self._guarded(self._envs.reset, options={"reset_mask": ended})
             return self._observations(reset_obs), raw_obs
         if "final_obs" not in info:
             raise EnvironmentFault(
@@ -132,6 +144,19 @@ class Environments:
             next_obs[index] = final_obs
         self._require_finite("observation", next_obs)
         return raw_obs, next_obs
+
+    def _guarded(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call the vector environment, and name what goes wrong outside the single environments."""
+        try:
+            return call(*args, **kwargs)
+        except (EnvironmentFault, UsageError):
+            raise
+        except Exception as error:
+            index = dead_worker(self._envs) if isinstance(self._envs, AsyncVectorEnv) else None
+            what = f"the vector environment raised {type(error).__name__}: {error}"
+            if index is not None:
+                what = f"the worker process of environment {index} has ended"
+            raise EnvironmentFault(what) from error
 
     def _observations(self, raw_obs: Any) -> NDArray[np.float32]:
         """A float32 copy in C order, checked: the environment may reuse or share what it returned."""
@@ -172,39 +197,36 @@ class Environments:
             )
 
 
-def make_environments(
-    config: Config, seeds: Sequence[int] | None = None, render_mode: str | None = None
-) -> Environments:
+def make_environments(config: Config, render_mode: str | None = None) -> Environments:
     """Make config.num_envs copies of config.env_id on the backend config.engine; not reset yet.
 
     Args:
         config: its env_id, num_envs, engine, autoreset_mode, start_method, shared_memory and seed.
-        seeds: one seed an environment, in place of those derived from config.seed.
         render_mode: passed on to the environments of the sync and async engines.
 
     Raises:
         UsageError: the environment is unknown or cannot be made, its spaces are not supported, or
             the backend does not have the autoreset mode.
     """
-    if seeds is None:
-        seeds = environment_seeds(seed_sequences(config.seed).environments, config.num_envs)
     try:
         envs = _make_vector(config) if config.engine == "vector" else _make_copies(config, render_mode)
-    except (gym.error.Error, ImportError) as error:
-        raise UsageError(f"--env-id {config.env_id} cannot be made: {error}") from error
+    except UsageError:
+        raise
+    except Exception as error:  # whatever the environment's own constructor raises
+        raise UsageError(f"--env-id {config.env_id} cannot be made: {error!r}") from error
     try:
         require_spaces(config.env_id, envs.single_observation_space, envs.single_action_space)
         _require_mode(config, envs)
     except UsageError:
         envs.close()
         raise
-    return Environments(envs, seeds)
+    return Environments(envs, environment_seeds(seed_sequences(config.seed).environments, config.num_envs))
 
 
 def _make_copies(config: Config, render_mode: str | None) -> VectorEnv[Any, Any, Any]:
     spec = find_spec(config.env_id)
     if spec.entry_point is None:
-        raise UsageError(f"--env-id {config.env_id} only has a vector form: use --engine vector")
+        raise UsageError(f"--env-id {config.env_id} only has a vector form, which --engine vector trains on")
     factories = [
         EnvironmentFactory(config.env_id, index, os.getpid(), render_mode) for index in range(config.num_envs)
     ]

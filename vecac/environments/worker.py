@@ -7,7 +7,7 @@ import os
 import signal
 import traceback
 from dataclasses import dataclass
-from typing import Any, SupportsFloat
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -33,24 +33,35 @@ class EnvironmentFactory:
     def __call__(self) -> "GuardedEnv":
         """Make the environment; in a worker process, first take charge of its signals."""
         if os.getpid() != self.owner_pid:
-            # The trainer decides when a worker ends: terminals and service managers signal the whole
-            # process group, and a worker must not end in the middle of a step of a run that goes on
-            # until its state is whole. Nor may a forked worker keep the trainer's handlers.
-            for number in STOP_SIGNALS:
-                signal.signal(number, signal.SIG_IGN)
+            _leave_stopping_to_the_trainer()
         # An environment need not know render_mode; None is the same as leaving it out.
         render: dict[str, Any] = {} if self.render_mode is None else {"render_mode": self.render_mode}
         # GuardedEnv takes the place of Gymnasium's passive checker, which only looks at first calls.
         return GuardedEnv(gym.make(self.env_id, disable_env_checker=True, **render), self.index)
 
 
+def _leave_stopping_to_the_trainer() -> None:
+    """Outlive SIGINT and SIGTERM, which terminals and service managers send to the whole group.
+
+    The run goes on until its state is whole, and a worker must not end in the middle of a step. A
+    handler that does nothing, unlike SIG_IGN, is not passed on to programs that an environment starts.
+    """
+    for number in STOP_SIGNALS:
+        signal.signal(number, lambda *_: None)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+
+
 class GuardedEnv(gym.Wrapper[Observation, Any, Observation, Any]):
     """Puts the environment's index on what goes wrong inside it.
 
+    Observations come in the dtype of their space, rewards as floats and flags as bools, so that every
+    backend hands on the same.
+
     Raises:
-        EnvironmentFault: an observation's shape is not its space's (the vector environment would
-            broadcast or flatten it in silence), or the environment itself raised. Its one argument
-            survives the way from a worker process, where other exceptions may not.
+        EnvironmentFault: the environment raised, or returned what its space, or a float or bool, cannot
+            hold, and vector environments would broadcast, flatten or wrap around in silence. Its one
+            argument survives the way from a worker process, where other exceptions may not.
         UsageError: the environment needs a package that is not installed.
     """
 
@@ -58,6 +69,7 @@ class GuardedEnv(gym.Wrapper[Observation, Any, Observation, Any]):
         super().__init__(env)
         self._index = index
         self._shape = env.observation_space.shape
+        self._dtype = env.observation_space.dtype
         self._first_obs: Observation | None = None
 
     def reset(
@@ -72,18 +84,21 @@ class GuardedEnv(gym.Wrapper[Observation, Any, Observation, Any]):
             return self._first_obs, {}
         try:
             obs = self._checked(self.env.reset(seed=seed, options=options)[0])
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self._explain(error) from error
         self._first_obs = None if seed is None else np.array(obs)
         return obs, {}
 
-    def step(self, action: Any) -> tuple[Observation, SupportsFloat, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Step the environment. Its info is dropped: nothing reads it, and workers would pickle it."""
         self._first_obs = None
         try:
             obs, reward, terminated, truncated, _ = self.env.step(action)
             obs = self._checked(obs)
-        except Exception as error:
+            if type(reward) is not float:
+                reward = self._number(reward)
+            terminated, truncated = bool(terminated), bool(truncated)
+        except (Exception, SystemExit) as error:
             raise self._explain(error) from error
         if terminated or truncated:
             # In SAME_STEP the reset comes before anyone reads the final observation: an environment
@@ -92,19 +107,38 @@ class GuardedEnv(gym.Wrapper[Observation, Any, Observation, Any]):
         return obs, reward, terminated, truncated, {}
 
     def _checked(self, obs: Any) -> Observation:
-        try:
-            shape = obs.shape
-        except AttributeError:  # a list or a scalar: judged by what NumPy makes of it
+        if not isinstance(obs, np.ndarray):
             obs = np.asarray(obs)
-            shape = obs.shape
-        if shape != self._shape:
+        if obs.shape != self._shape:
             raise EnvironmentFault(
-                f"environment {self._index} returned an observation of shape {shape}, "
+                f"environment {self._index} returned an observation of shape {obs.shape}, "
                 f"but its observation space says {self._shape}"
             )
-        return obs  # type: ignore[no-any-return]
+        return obs if obs.dtype == self._dtype else self._converted(obs)
 
-    def _explain(self, error: Exception) -> Exception:
+    def _converted(self, obs: Observation) -> Observation:
+        """The observation in its space's dtype, if that can hold it: up to rounding, and overflow to
+        infinity, for floats; exactly for integers.
+        """
+        if obs.dtype.kind in "fiub":
+            with np.errstate(over="ignore", invalid="ignore"):
+                converted = obs.astype(self._dtype)
+            if converted.dtype.kind == "f" or np.array_equal(converted, obs):
+                return converted
+        raise EnvironmentFault(
+            f"environment {self._index} returned the observation {obs.tolist()}, "
+            f"which its observation space's dtype {self._dtype} cannot hold"
+        )
+
+    def _number(self, reward: Any) -> float:
+        array = np.asarray(reward)
+        if array.ndim or array.dtype.kind not in "fiub":
+            raise EnvironmentFault(
+                f"environment {self._index} returned the reward {reward!r}, which is not a number"
+            )
+        return float(array)
+
+    def _explain(self, error: BaseException) -> Exception:
         if isinstance(error, EnvironmentFault):
             return error
         if isinstance(error, gym.error.DependencyNotInstalled):  # pygame, for one, if it is to be seen

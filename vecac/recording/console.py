@@ -1,6 +1,7 @@
 """What a run prints: a progress bar on a terminal, plain lines elsewhere, nothing when quiet."""
 
 import math
+import os
 import shlex
 import shutil
 import sys
@@ -34,8 +35,15 @@ class Console:
 
     def line(self, text: str) -> None:
         """Print a line of its own; always on its way at once, since others read along."""
-        if not self._quiet:
+        if self._quiet:
+            return
+        try:
             print(text, flush=True)
+        except BrokenPipeError:
+            # Whoever read along has left, which must not end the run, nor fail it at the very end,
+            # when Python flushes what it could not print.
+            self._quiet = True
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def progress(self, env_steps: int, env_steps_per_s: float, mean_return: float) -> None:
         """Show how far the run is: redraw the bar, or print a line every few seconds."""
@@ -46,10 +54,9 @@ class Console:
         elif time.monotonic() - self._printed_at >= LINE_SECONDS:
             self._printed_at = time.monotonic()
             left = (self._total - env_steps) / env_steps_per_s if env_steps else math.inf
-            print(
+            self.line(
                 f"{env_steps:,} of {self._total:,} env steps, {env_steps_per_s:,.0f} a second, "
-                f"{_mean_return(mean_return)}, {max(0.0, left):.0f} s left",
-                flush=True,
+                f"{_mean_return(mean_return)}, {max(0.0, left):.0f} s left"
             )
 
     def close(self) -> None:
@@ -66,7 +73,7 @@ class Console:
             bar = tqdm(total=self._total, unit=" steps", unit_scale=True, file=sys.stdout, ncols=width)
             self._bar = bar
         bar.set_postfix_str(_mean_return(mean_return), refresh=False)
-        bar.update(env_steps - bar.n)
+        bar.update(min(env_steps, self._total) - bar.n)  # beyond its total, tqdm shows no bar
 
 
 def _mean_return(mean_return: float) -> str:

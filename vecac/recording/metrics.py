@@ -95,14 +95,14 @@ class MetricsLog:
         self.flush()
 
     def write(self, env_steps: int, row: Mapping[str, float]) -> None:
-        """Log one row at env_steps; NaN, for a metric that has no value yet, is left out.
+        """Log one row at env_steps; a metric that has no value yet, or no finite one, is left out.
 
         Raises:
             KeyError: a metric that METRICS does not explain.
         """
         for tag in row:
             METRICS[tag]  # raises on one that is not documented
-        known = {tag: number for tag, number in row.items() if not math.isnan(number)}
+        known = {tag: number for tag, number in row.items() if math.isfinite(number)}
         for tag, number in known.items():
             self._tensorboard.add_scalar(tag, number, env_steps)
         self._csv.writerow(known)
