@@ -1,4 +1,6 @@
-"""One torch thread: the tests' networks are tiny, and threads that wait for each other are slow."""
+"""What every test starts from: one torch thread, since the networks are tiny, and default signals."""
+
+import signal
 
 import pytest
 import torch
@@ -7,3 +9,12 @@ import torch
 @pytest.fixture(autouse=True, scope="session")
 def one_thread():
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def signals_as_before():
+    """A command that was interrupted leaves its process deaf to further signals."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

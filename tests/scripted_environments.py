@@ -76,18 +76,10 @@ class TwoArgumentsError(Exception):
 class FaultyEnv(CountingEnv):
     """Like CountingEnv while the action is 0; the other actions are faults."""
 
-    FAULTS: ClassVar = [
-        "none",
-        "nan",
-        "inf",
-        "huge",
-        "short",
-        "flat",
-        "scalar",
-        "reward",
-        "raise",
-        "raise two",
-    ]
+    FAULTS: ClassVar = (
+        "none nan inf huge short flat scalar text reward reward_array reward_text flags exit raise"
+        " raise_two die"
+    ).split()
     action_space = spaces.Discrete(len(FAULTS))
     observation_space = spaces.Box(-np.inf, np.inf, (2,), np.float32)
 
@@ -96,8 +88,15 @@ class FaultyEnv(CountingEnv):
         fault = self.FAULTS[action]
         if fault == "raise":
             raise KeyError("a key")
-        if fault == "raise two":
+        if fault == "raise_two":
             raise TwoArgumentsError("one", "two")
+        if fault == "exit":
+            raise SystemExit(3)
+        if fault == "die":
+            os._exit(3)
+        if fault == "flags":
+            terminated = np.array([True, False])
+        reward = {"reward": np.nan, "reward_array": np.ones(1), "reward_text": "1"}.get(fault, reward)
         wrong = {
             "nan": np.array([0, np.nan], np.float32),
             "inf": np.array([np.inf, 0], np.float32),
@@ -105,8 +104,19 @@ class FaultyEnv(CountingEnv):
             "short": np.zeros(1, np.float32),
             "flat": np.zeros((2, 1), np.float32),
             "scalar": 1.0,
+            "text": np.array(["a", "b"]),
         }
-        return wrong.get(fault, obs), np.nan if fault == "reward" else reward, terminated, truncated, info
+        return wrong.get(fault, obs), reward, terminated, truncated, info
+
+
+class ByteEnv(CountingEnv):
+    """Whole numbers as observations, handed out as floats; action 1 hands out what is none."""
+
+    observation_space = spaces.Box(0, 255, (2,), np.uint8)
+
+    def step(self, action):
+        obs, *rest = super().step(0)
+        return (obs.astype(np.float64) + (0.5 if action else 0.0), *rest)
 
 
 class NanAtResetEnv(CountingEnv):
@@ -190,12 +200,13 @@ class LightEnv(CountingEnv):
 class CountingVectorEnv(VectorEnv):
     """CountingEnv as a vector environment of its own, in any mode that its metadata then names.
 
-    Faults on request: "no mode", "odd mode", "no final", "final shape", "shape", "reward shape", "nan".
+    Faults on request: see FAULTS.
     """
 
     def __init__(self, num_envs, mode="SameStep", fault=None, **_):
         self.num_envs = num_envs
         self.fault = fault
+        self.resets_next = False
         self.metadata = {"autoreset_mode": AutoresetMode(mode)}
         if fault == "no mode":
             self.metadata = {}
@@ -214,6 +225,10 @@ class CountingVectorEnv(VectorEnv):
         return self.obs(), {}
 
     def step(self, action):
+        if self.fault == "raise":
+            raise KeyError("a key")
+        if self.metadata.get("autoreset_mode") is AutoresetMode.NEXT_STEP:
+            return self.next_step(action)
         steps = [env.step(one) for env, one in zip(self.envs, action, strict=True)]
         reward, terminated, truncated = (np.array([step[k] for step in steps]) for k in (1, 2, 3))
         info = {}
@@ -223,6 +238,8 @@ class CountingVectorEnv(VectorEnv):
                 info["final_obs"] = np.array([step[0] for step in steps])  # dense, not of objects
             if self.fault == "final shape":
                 info["final_obs"] = np.zeros((self.num_envs, 1), np.float32)
+            if self.fault == "final nan":
+                info["final_obs"] = np.full((self.num_envs, 2), np.nan, np.float32)
             for index in np.flatnonzero(ended):
                 self.envs[index].reset()
         obs = self.obs()
@@ -234,8 +251,24 @@ class CountingVectorEnv(VectorEnv):
             reward = reward[:, None]
         return obs, reward, terminated, truncated, info
 
+    def next_step(self, action):
+        """Dead rows come with a reward and flags that mean nothing."""
+        if self.resets_next:
+            for env in self.envs:
+                env.reset()
+            self.resets_next = False
+            everywhere = np.ones(self.num_envs, bool)
+            return self.obs(), np.full(self.num_envs, 7.0), everywhere, everywhere, {}
+        steps = [env.step(one) for env, one in zip(self.envs, action, strict=True)]
+        reward, terminated, truncated = (np.array([step[k] for step in steps]) for k in (1, 2, 3))
+        self.resets_next = bool((terminated | truncated).any())
+        return self.obs(), reward, terminated, truncated, {}
+
     def obs(self):
         return np.asfortranarray([env.obs() for env in self.envs])
+
+
+FAULTS = "no mode,odd mode,no final,final shape,final nan,shape,reward shape,nan,raise".split(",")
 
 
 def register(name, entry_point, **kwargs):
@@ -248,6 +281,7 @@ register(
 register("CountingReused", "CountingEnv", kwargs={"reuse_buffer": True})
 register("Random", "RandomEnv")
 register("Faulty", "FaultyEnv")
+register("Byte", "ByteEnv")
 register("NanAtReset", "NanAtResetEnv")
 register("Echo", "EchoEnv")
 register("Endless", "EndlessEnv", max_episode_steps=5)
@@ -264,7 +298,7 @@ for mode in AutoresetMode:
         vector_entry_point=f"{__name__}:CountingVectorEnv",
         kwargs={"mode": mode.value},
     )
-for fault in ("no mode", "odd mode", "no final", "final shape", "shape", "reward shape", "nan"):
+for fault in FAULTS:
     gym.register(
         f"Vector{fault.title().replace(' ', '')}-v0",
         vector_entry_point=f"{__name__}:CountingVectorEnv",

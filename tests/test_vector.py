@@ -5,6 +5,7 @@ from contextlib import closing
 
 import numpy as np
 import pytest
+from scripted_environments import FaultyEnv
 
 from vecac.config import Config
 from vecac.environments.vector import make_environments
@@ -169,12 +170,15 @@ def test_each_environment_has_its_own_seed_and_neighbouring_runs_share_none():
         ("scalar", r"environment 1 returned an observation of shape \(\)"),
         ("reward", "environment 1 returned the reward"),
         ("raise", "environment 1 raised KeyError: 'a key'"),
-        ("raise two", "environment 1 raised TwoArgumentsError: one and two"),
+        ("text", "environment 1 returned the observation"),
+        ("reward_array", "environment 1 returned the reward array"),
+        ("reward_text", "environment 1 returned the reward '1', which is not a number"),
+        ("flags", "environment 1 raised ValueError"),
+        ("exit", "environment 1 raised SystemExit: 3"),
+        ("raise_two", "environment 1 raised TwoArgumentsError: one and two"),
     ],
 )
 def test_faults_are_named_with_the_environments_index(backend, fault, message):
-    from scripted_environments import FaultyEnv
-
     with make("Faulty", 3, **backend) as environments:
         environments.reset()
         environments.step(np.zeros(3, np.int64))
@@ -199,7 +203,9 @@ def test_a_fault_at_reset_is_named(backend):
         ("FinalShape", "environment 0 returned final observation of shape"),
         ("Shape", r"returned observations of shape \(2, 1\), expected \(2, 2\)"),
         ("RewardShape", r"returned reward of shape \(2, 1\)"),
-        ("Nan", "environment 1 returned the observation"),
+        ("FinalNan", "environment 0 returned the observation"),
+        ("Nan", "environment 1 returned the observation .* at its step 1;"),
+        ("Raise", "the vector environment raised KeyError: 'a key'"),
     ],
 )
 def test_a_custom_vector_environments_faults_are_named(fault, message):
@@ -208,6 +214,42 @@ def test_a_custom_vector_environments_faults_are_named(fault, message):
         with pytest.raises(EnvironmentFault, match=message):
             for _ in range(2):
                 environments.step(np.zeros(2, np.int64))
+
+
+def test_dead_rows_of_a_custom_vector_environment_show_nothing():
+    with make("VectorNextStep", 2, engine="vector") as environments:
+        environments.reset()
+        steps = [environments.step(np.zeros(2, np.int64)) for _ in range(4)]
+        assert [rows(step.valid)[0] for step in steps] == [True, True, False, True]
+        assert rows(steps[2].reward) == [0, 0]
+        assert not (steps[2].terminated | steps[2].truncated).any()
+        assert all(step.next_obs.flags.c_contiguous for step in steps)
+        environments.reset()
+        environments._envs.fault, environments._envs.metadata = "nan", {}
+        with pytest.raises(EnvironmentFault, match="at its step 1;"):
+            environments.step(np.zeros(2, np.int64))
+
+
+def test_a_worker_that_dies_is_named():
+    with make("Faulty", 3, engine="async", start_method="fork") as environments:
+        environments.reset()
+        with pytest.raises(EnvironmentFault, match="worker process of environment 2 has ended"):
+            environments.step(np.array([0, 0, FaultyEnv.FAULTS.index("die")]))
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("backend", BACKENDS, ids=str)
+def test_observations_are_what_their_spaces_dtype_can_hold(backend, mode):
+    with make("Byte", 2, autoreset_mode=mode, **backend) as environments:
+        environments.reset()
+        assert rows(environments.step(np.zeros(2, np.int64)).next_obs) == [[0, 1], [0, 1]]
+        assert rows(environments.step(np.zeros(2, np.int64)).next_obs) == [[0, 2], [0, 2]]
+        if mode == "next-step":
+            environments.step(np.zeros(2, np.int64))
+        with pytest.raises(
+            EnvironmentFault, match=r"environment 0 returned .*\[1.5, 1.5\].* uint8 cannot hold"
+        ):
+            environments.step(np.array([1, 0]))
 
 
 def test_large_but_finite_numbers_pass():
@@ -293,3 +335,7 @@ def test_close_may_be_called_twice():
     for settings in ({}, {"engine": "async", "start_method": "fork"}):
         with make("Counting", **settings) as environments:
             environments.close()
+            assert environments._envs.closed
+    with closing(make_environments(Config(engine="vector"))) as environments:
+        environments.close()
+        assert environments._envs.closed

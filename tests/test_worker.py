@@ -36,7 +36,7 @@ def test_faults_keep_their_cause_and_index():
         EnvironmentFault,
         match=r"environment 5 raised TwoArgumentsError: one and two \(.*scripted_environments.py, line \d+\)",
     ) as caught:
-        env.step(FaultyEnv.FAULTS.index("raise two"))
+        env.step(FaultyEnv.FAULTS.index("raise_two"))
     assert type(caught.value.__cause__).__name__ == "TwoArgumentsError"
 
 
