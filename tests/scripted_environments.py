@@ -171,6 +171,15 @@ class SleepingEnv(CountingEnv):
         return super().step(action)
 
 
+class SlowResetEnv(CountingEnv):
+    """The first episode takes half a second to begin."""
+
+    def reset(self, *, seed=None, options=None):
+        if seed is not None:
+            time.sleep(0.5)
+        return super().reset(seed=seed, options=options)
+
+
 class ObservationEnv(CountingEnv):
     """Only there for its observation and action space."""
 
@@ -286,6 +295,7 @@ register("NanAtReset", "NanAtResetEnv")
 register("Echo", "EchoEnv")
 register("Endless", "EndlessEnv", max_episode_steps=5)
 register("Sleeping", "SleepingEnv")
+register("SlowReset", "SlowResetEnv")
 register("Process", "ProcessEnv")
 register("Light", "LightEnv")
 register("Matrix", "ObservationEnv", kwargs={"observation_space": spaces.Box(0, 1, (2, 2))})

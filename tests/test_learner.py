@@ -303,6 +303,13 @@ def test_read_gives_the_train_metrics():
     assert read["train/explained_variance"] == pytest.approx(1 - residual.var() / target.var(), rel=1e-4)
 
 
+def test_constant_targets_leave_the_explained_variance_undefined():
+    learner = make_learner(counting_config(gamma=0.0))
+    rollout, _ = collect(counting_config(), learner)
+    rollout.reward_TN[:] = 1.0
+    assert math.isnan(learner.update(rollout, 0.003).read()["train/explained_variance"])
+
+
 def test_acting_follows_the_policy_and_its_own_seed():
     config = Config(num_envs=2000, n_rollout=1, seed=3)
     rollout = Rollout(1, 2000, 4, hides_final_obs=False, device=CPU)

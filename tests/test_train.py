@@ -132,6 +132,27 @@ def test_a_failed_run_exits_with_1_and_one_line(small, capsys):
     assert captured.err.count("\n") == 1
 
 
+def test_time_counts_from_the_first_env_step(small):
+    result = train(
+        replace(
+            small, env_id="scripted_environments:SlowReset-v0", num_envs=2, total_timesteps=4, eval_episodes=0
+        )
+    )
+    assert result.seconds < 0.5  # the two resets alone take a second
+
+
+def test_a_reader_that_leaves_ends_nothing(small):
+    command = (
+        f"{sys.executable} -m vecac.train --total-timesteps 200 --eval-episodes 0 --log-dir {small.log_dir}"
+    )
+    finished = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command} | head -1"], capture_output=True, text=True, check=False
+    )
+    assert (finished.returncode, finished.stderr) == (0, "")
+    (result,) = Path(small.log_dir).glob("*/result.json")
+    assert json.loads(result.read_text())["stop_reason"] == "finished"
+
+
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 def test_workers_load_no_torch(small, method):
     command = [sys.executable, "-m", "vecac.train", "--engine", "async", "--start-method", method, "--quiet"]

@@ -1,0 +1,68 @@
+"""README's tables say what the code says. Run this file to print them anew."""
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Literal, get_args, get_origin, get_type_hints
+
+import vecac
+from vecac.config import Config, flag
+from vecac.recording.metrics import METRICS
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def flag_table():
+    """A row for each field of Config: its flag, its default, and the docstring below it in config.py."""
+    hints = get_type_hints(Config)
+    source = Path(vecac.__file__).with_name("config.py").read_text()
+    rows = ["| flag | default | |", "| --- | --- | --- |"]
+    for field in dataclasses.fields(Config):
+        name, hint = flag(field.name), hints[field.name]
+        if get_origin(hint) is Literal:
+            name += f" {{{','.join(get_args(hint))}}}"
+        if hint is bool and field.default:
+            name += f", --no-{name[2:]}"
+        default = {True: "on", False: "off", None: "none"}.get(field.default, field.default)
+        if type(field.default) in (int, float):
+            default = f"{field.default:,}" if isinstance(field.default, int) else f"{field.default:g}"
+        doc = re.search(rf'\n    {field.name}: .*\n    """(.*)"""', source).group(1)
+        rows.append(f"| `{name}` | {default} | {doc} |")
+    return "\n".join(rows)
+
+
+def metric_table():
+    rows = ["| tag | meaning |", "| --- | --- |"]
+    return "\n".join(
+        rows + [f"| `{tag}` | {meaning.replace('|', chr(92) + '|')} |" for tag, meaning in METRICS.items()]
+    )
+
+
+def test_flags():
+    assert flag_table() in README
+
+
+def test_metrics():
+    assert metric_table() in README
+
+
+def test_tree_names_every_file_once():
+    tree = README.partition("## The files")[2]
+    for path in sorted((ROOT / "vecac").rglob("*.py")) + sorted((ROOT / "benchmarks").glob("*.py")):
+        if path.name != "__init__.py":
+            assert len(re.findall(rf"^ +{re.escape(path.name)} ", tree, re.MULTILINE)) == 1, path.name
+
+
+def test_the_two_commands_stand_as_promised():
+    assert "pip install -c constraints.txt -e . && python -m vecac.train --num-envs 16" in README
+    assert "pip install -c constraints.txt -e '.[dev]' && pytest" in README
+
+
+def test_links_lead_somewhere():
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+if __name__ == "__main__":
+    print(flag_table(), metric_table(), sep="\n\n")
