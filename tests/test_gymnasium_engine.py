@@ -116,8 +116,8 @@ def test_the_parameters_learnt_from_are_the_same_whoever_steps(engine_name):
     assert torch.equal(*learnt)
 
 
-def test_acting_sees_the_observation_that_is_stored():
-    with make_engine("Random", autoreset_mode="same-step") as engine:
+def test_acting_sees_the_observation_that_is_stored_also_behind_an_end():
+    with make_engine("Random", autoreset_mode="same-step", n_rollout=40) as engine:
         seen = []
         act = engine._learner.act
 
@@ -129,3 +129,4 @@ def test_acting_sees_the_observation_that_is_stored():
         engine._learner.act = spy
         engine.iterate(1)
         assert torch.equal(torch.stack(seen), engine._rollout.tensors.obs_SND[:-1])
+        assert (engine._rollout.terminated_TN | engine._rollout.truncated_TN)[:-1].any()
