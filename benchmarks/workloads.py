@@ -13,11 +13,9 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 
 from vecac.algorithm.rollout import Rollout
 from vecac.config import Config
-from vecac.engines.gymnasium_engine import GymnasiumEngine
-from vecac.engines.hardware import DEFAULT_THREADS, cpu_threads, resolve_device
-from vecac.engines.learner import TorchLearner
-from vecac.environments.vector import Environments, make_environments
-from vecac.seeding import seed_sequences
+from vecac.engines.hardware import choose_threads, resolve_device, torch_threads
+from vecac.engines.selection import make_engine, make_learner, resolve
+from vecac.environments.vector import make_environments
 
 PREPARED_STEPS = 100
 """Random actions drawn beforehand for as many steps; then they come round again."""
@@ -39,7 +37,7 @@ class Workload(Protocol):
 def measure(workload: Workload, seconds: float) -> float:
     """Env steps a second in a window that lasts `seconds` and until the current `advance` is over."""
     env_steps = 0
-    with cpu_threads(Config(num_threads=workload.num_threads)):
+    with torch_threads(workload.num_threads):
         start = time.perf_counter()
         while env_steps == 0 or time.perf_counter() - start < seconds:
             env_steps += workload.advance()
@@ -90,9 +88,11 @@ class CollectingAlone:
     """Environments and acting, rollout after rollout as GymnasiumEngine collects them, never an update."""
 
     def __init__(self, config: Config) -> None:
-        self.num_threads = config.num_threads or DEFAULT_THREADS
+        device = resolve_device(config.device)
+        config, _ = resolve(config, device)
+        self.num_threads = choose_threads(config)
         self._environments = make_environments(config)
-        self._learner = _make_learner(config, self._environments)
+        self._learner = make_learner(config, self._environments, device, self.num_threads)
         self._rollout = Rollout(
             config.n_rollout,
             config.num_envs,
@@ -106,7 +106,7 @@ class CollectingAlone:
         """Collect one rollout."""
         environments, learner, rollout = self._environments, self._learner, self._rollout
         rollout.start(environments.obs)
-        learner.start_rollout()
+        learner.start_rollout(rollout)
         for t in range(rollout.num_steps):
             transition = environments.step(learner.act(rollout, t))
             rollout.insert(t, transition, environments.obs)
@@ -122,10 +122,10 @@ class Training:
     """The engine that vecac.train runs: collect and update."""
 
     def __init__(self, config: Config) -> None:
-        self.num_threads = config.num_threads or DEFAULT_THREADS
-        self._environments = make_environments(config)
-        learner = _make_learner(config, self._environments)
-        self._engine = GymnasiumEngine(config, self._environments, learner)
+        device = resolve_device(config.device)
+        config, _ = resolve(config, device)
+        self.num_threads = choose_threads(config)
+        self._engine = make_engine(config, device, self.num_threads)
         self._engine.reset()
 
     def advance(self) -> int:
@@ -140,8 +140,3 @@ class Training:
     def close(self) -> None:
         """Close the environments."""
         self._engine.close()
-
-
-def _make_learner(config: Config, environments: Environments) -> TorchLearner:
-    device, seeds = resolve_device(config.device), seed_sequences(config.seed)
-    return TorchLearner(config, environments.obs_size, environments.num_actions, device, seeds)

@@ -60,3 +60,12 @@ def assert_close(actual, expected, scale=None):
     expected = torch.as_tensor(expected, dtype=torch.float64)
     scale = expected.abs().max().item() if scale is None else scale
     assert (actual.double() - expected).abs().max().item() <= 1e-5 * scale
+
+
+def assert_summary(array, summary):
+    """The golden file's tolerance: sums to 1e-5 of abs_sum, elements to 1e-5 of the largest."""
+    double = array.double()
+    assert abs(double.sum().item() - summary["sum"]) <= 1e-5 * summary["abs_sum"]
+    assert abs(double.abs().sum().item() - summary["abs_sum"]) <= 1e-5 * summary["abs_sum"]
+    first = array.flatten()[: len(summary["first"])]
+    assert_close(first, summary["first"], scale=array.abs().max().item())

@@ -102,7 +102,7 @@ def test_an_empty_log_dir(refused):
         "--num-envs many",
         "--num-envs 2.5",
         "--gamma high",
-        "--engine fused",
+        "--engine jax",
         "--start-method thread",
         "--autoreset-mode never",
         "--num-envs",
@@ -124,14 +124,14 @@ def test_what_tyro_finds_keeps_tyros_message(tmp_path, capsys, flags):
 @pytest.mark.parametrize(
     ("flags", "named"),
     [
-        ("--start-method fork", "--start-method"),
-        ("--no-shared-memory", "--shared-memory"),
-        ("--engine vector --start-method spawn", "--start-method"),
+        ("--start-method fork", "--start-method fork"),
+        ("--no-shared-memory", "--no-shared-memory"),
+        ("--engine vector --start-method spawn", "--start-method spawn"),
     ],
 )
 def test_worker_flags_without_workers(refused, flags, named):
     message = refused(*flags.split())
-    assert message.startswith(f"{named} concerns worker processes")
+    assert message.startswith(f"{named} does not go with --engine ")
     assert message.endswith("leave it out or use --engine async")
 
 

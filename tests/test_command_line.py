@@ -63,6 +63,7 @@ FLAGS = [
     ("--hidden-size 64", {"hidden_size": 64}),
     ("--no-bootstrap-truncated", {"bootstrap_truncated": False}),
     ("--engine vector", {"engine": "vector"}),
+    ("--learner torch", {"learner": "torch"}),
     ("--autoreset-mode same-step", {"autoreset_mode": "same-step"}),
     ("--engine async --start-method spawn", {"engine": "async", "start_method": "spawn"}),
     ("--engine async --no-shared-memory", {"engine": "async", "shared_memory": False}),
@@ -171,8 +172,11 @@ def test_a_run_from_the_command_line_and_its_evaluation(tmp_path, capsys):
     assert (code, stderr) == (0, "")
     (run_dir,) = (tmp_path / "logs").iterdir()
     lines = stdout.splitlines()
+    while not lines[0].startswith("vecac "):  # what was waited for
+        lines.pop(0)
     assert lines[0].startswith(f"vecac {vecac.__version__}: CartPole-v1, 2 environments (sync, next-step), ")
     assert lines[1:3] == [f"run folder: {run_dir}", f"watch it:   tensorboard --logdir {run_dir}"]
+    assert lines[3] == "--learner auto: compiled, since it is the fastest on the CPU"
     assert lines[-3].startswith("finished: 2,0")
     assert lines[-2].startswith("evaluation over 3 episodes: greedy ")
     assert lines[-1] == f"play it again: python -m vecac.evaluate {run_dir}"

@@ -34,7 +34,8 @@ RANGES = {
     "max_grad_norm": ([None, TINY, 1], [0.0, 0, -TINY]),
     "hidden_size": COUNT,
     "bootstrap_truncated": BOOL,
-    "engine": (["sync", "async", "vector"], ["fused", "auto", "SYNC", ""]),
+    "engine": (["sync", "async", "vector", "fused", "auto"], ["jax", "SYNC", ""]),
+    "learner": (["auto", "torch", "compiled"], ["numba", "Torch", ""]),
     "autoreset_mode": (["next-step", "same-step", "disabled"], ["next_step", "NEXT_STEP", ""]),
     "start_method": (["default"], ["threads", ""]),
     "shared_memory": ([True], []),
@@ -63,7 +64,7 @@ FLOAT_FIELDS = [
 ]  # fmt: skip
 BOOL_FIELDS = ["anneal_lr", "bootstrap_truncated", "shared_memory", "quiet"]
 TEXT_FIELDS = ["env_id", "device", "log_dir", "run_name"]
-CHOICE_FIELDS = ["engine", "autoreset_mode", "start_method"]
+CHOICE_FIELDS = ["engine", "learner", "autoreset_mode", "start_method"]
 MAY_BE_NONE = {"max_grad_norm", "target_return"}
 
 
@@ -135,7 +136,8 @@ def test_what_is_not_finite_is_refused_by_flag(field, value):
 )
 def test_worker_settings_are_refused_without_workers(engine, field, value):
     message = refusal(engine=engine, **{field: value})
-    assert message.startswith(f"{flag(field)} concerns worker processes, which --engine {engine} ")
+    shown = f"{flag(field)} {value}" if value else "--no-shared-memory"
+    assert message.startswith(f"{shown} does not go with --engine {engine}: it concerns worker processes")
     assert "--engine async" in message
     assert getattr(Config(engine="async", **{field: value}), field) == value
 
@@ -146,7 +148,7 @@ def test_defaults():
         "env_id": "CartPole-v1", "num_envs": 16, "n_rollout": 10, "total_timesteps": 1_000_000,
         "learning_rate": 2e-4, "anneal_lr": False, "gamma": 0.98, "td_lambda": 0.0, "reward_scale": 0.01,
         "ent_coef": 0.0, "vf_coef": 1.0, "max_grad_norm": None, "hidden_size": 256,
-        "bootstrap_truncated": True, "engine": "sync", "autoreset_mode": "next-step",
+        "bootstrap_truncated": True, "engine": "sync", "learner": "auto", "autoreset_mode": "next-step",
         "start_method": "default", "shared_memory": True, "device": "auto", "num_threads": 0, "seed": 1,
         "log_dir": "logs", "run_name": "vecac", "log_interval": 0, "checkpoint_interval": 60.0,
         "target_return": None, "eval_episodes": 100, "quiet": False,

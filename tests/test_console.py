@@ -112,10 +112,10 @@ def test_quiet_draws_no_bar_either(on_a_terminal):
 
 
 def test_describe_start_says_what_runs_where_it_is_recorded_and_how_to_watch_it():
-    text = describe_start(Config(num_envs=4), "cpu", 1, Path("logs/run"))
+    text = describe_start(Config(num_envs=4, learner="torch"), "cpu", 1, Path("logs/run"))
     assert text.splitlines() == [
         f"vecac {vecac.__version__}: CartPole-v1, 4 environments (sync, next-step), "
-        "learning on cpu with 1 CPU thread(s)",
+        "learning on cpu (torch) with 1 CPU thread(s)",
         "run folder: logs/run",
         "watch it:   tensorboard --logdir logs/run",
     ]

@@ -1,6 +1,7 @@
 import numpy as np
 
-from vecac.engines.episodes import Episode, EpisodeTracker
+from vecac.engines.episodes import EpisodeTracker
+from vecac.transition import Episode
 
 
 def test_episodes_by_hand_over_two_rollouts():

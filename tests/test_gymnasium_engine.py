@@ -123,7 +123,7 @@ def test_acting_sees_the_observation_that_is_stored_also_behind_an_end():
 
         def spy(rollout, t):
             seen.append(rollout.tensors.obs_SND[t].clone())
-            assert np.array_equal(seen[-1].numpy(), engine._environments.obs)
+            assert np.array_equal(seen[-1].numpy(), engine.environments.obs)
             return act(rollout, t)
 
         engine._learner.act = spy

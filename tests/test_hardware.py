@@ -1,10 +1,11 @@
+import os
 import warnings
 
 import pytest
 import torch
 
 from vecac.config import Config
-from vecac.engines.hardware import cpu_threads, idle_gpu, resolve_device
+from vecac.engines.hardware import choose_threads, idle_gpu, resolve_device, torch_threads
 from vecac.errors import UsageError
 
 needs_no_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
@@ -49,10 +50,20 @@ def test_auto_names_the_gpu_that_it_passes_over(monkeypatch):
     assert idle_gpu("auto") is None
 
 
-@pytest.mark.parametrize(("asked_for", "used"), [(0, 1), (3, 3)])
-def test_threads_are_set_and_put_back(asked_for, used):
-    torch.set_num_threads(2)
-    with cpu_threads(Config(num_envs=4096, num_threads=asked_for)) as num_threads:
-        assert torch.get_num_threads() == num_threads == used
-    assert torch.get_num_threads() == 2
-    torch.set_num_threads(1)
+@pytest.mark.parametrize(
+    ("learner", "asked_for", "used"), [("torch", 0, 1), ("torch", 3, 3), ("compiled", 2, 2)]
+)
+def test_threads_are_chosen_for_the_learner(learner, asked_for, used):
+    assert choose_threads(Config(learner=learner, num_threads=asked_for)) == used
+
+
+def test_kernels_use_every_core_that_the_process_may_run_on():
+    assert choose_threads(Config(learner="compiled")) == len(os.sched_getaffinity(0))
+
+
+def test_threads_are_set_and_put_back():
+    before = torch.get_num_threads()
+    with pytest.raises(KeyError), torch_threads(before + 2):
+        assert torch.get_num_threads() == before + 2
+        raise KeyError
+    assert torch.get_num_threads() == before

@@ -12,11 +12,12 @@ FLOORS = {
     "vecac.transition": 1,
     "vecac.config": 1,
     "vecac.algorithm": 1,
+    "vecac.kernels": 1,
     "vecac.environments": 2,
     "vecac.recording": 2,
     "vecac.engines": 3,
 }
-NO_LOGIC = ("__init__", "errors", "transition")
+NO_LOGIC = ("__init__", "contracts", "environment", "errors", "transition")
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -49,7 +49,7 @@ def collect(config, learner, staged=None):
             env.unwrapped.episode = index
         for start in (0, T):
             rollout.start(environments.obs)
-            learner.start_rollout()
+            learner.start_rollout(rollout)
             transitions = []
             for t in range(T):
                 action = learner.act(rollout, t).copy()
@@ -242,7 +242,7 @@ def test_acting_and_updating_wait_for_no_number_from_the_device(mode):
     learner = make_learner(config)
     rollout, _ = collect(config, learner, staged=True)
     with HostReads() as reads:
-        learner.start_rollout()
+        learner.start_rollout(rollout)
         learner.act(rollout, 0)
         report = learner.update(rollout, 1e-3)
     assert reads.seen == []
@@ -320,7 +320,7 @@ def test_acting_follows_the_policy_and_its_own_seed():
         with torch.no_grad():
             learner.network.fc_pi.weight.zero_()
             learner.network.fc_pi.bias.copy_(torch.tensor([0.0, math.log(3.0)]))
-        learner.start_rollout()
+        learner.start_rollout(rollout)
         drawn.append(learner.act(rollout, 0).copy())
     assert drawn[0].mean() == pytest.approx(0.75, abs=0.04)
     assert (drawn[0] == drawn[1]).all()

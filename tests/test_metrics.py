@@ -8,6 +8,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from vecac.config import Config
 from vecac.recording.metrics import METRICS, EpisodeStatistics, MetricsLog
+from vecac.transition import Episode
 
 
 def test_the_metrics_are_the_documented_ones():
@@ -25,7 +26,7 @@ def test_the_metrics_are_the_documented_ones():
 def statistics_of(returns):
     statistics = EpisodeStatistics()
     for number in returns:
-        statistics.add(number, 2 * int(number))
+        statistics.add([Episode(0, number, 2 * int(number), 0)])
     return statistics
 
 

@@ -10,13 +10,13 @@ from vecac import run_recorder
 from vecac.algorithm.network import ActorCritic
 from vecac.algorithm.td import LossTerms
 from vecac.config import Config
-from vecac.engines.episodes import Episode
+from vecac.engines.contracts import Report
 from vecac.engines.evaluation import Evaluation
-from vecac.engines.gymnasium_engine import Report
 from vecac.engines.learner import BlockReport, UpdateReport
-from vecac.recording import checkpoint
+from vecac.recording import checkpoint, metrics
 from vecac.recording.console import Console
 from vecac.run_recorder import RunRecorder
+from vecac.transition import Episode
 
 EVALUATIONS = {
     "greedy": Evaluation([1.0, 3.0], [10, 30]),  # mean 2, standard deviation 1
@@ -41,8 +41,11 @@ class ScriptedRun:
         (folder / "checkpoints").mkdir()
         network = ActorCritic(4, 2, hidden_size=4)
         optimizer = torch.optim.Adam(network.parameters())
-        self.engine = SimpleNamespace(network=network, optimizer=optimizer, env_steps=0, updates=0)
-        config = Config(**{"total_timesteps": 1000, "log_interval": 100, "device": "cuda"} | settings)
+        self.engine = SimpleNamespace(network=network, env_steps=0, updates=0)
+        self.engine.optimizer, self.engine.optimizer_state = optimizer, optimizer.state_dict
+        config = Config(
+            **{"total_timesteps": 1000, "log_interval": 100, "device": "cuda", "learner": "torch"} | settings
+        )
         self.recorder = RunRecorder(config, folder, self.engine, "cpu", Console(1000, quiet=True))
 
     def update(self, env_steps, returns=(), seconds=1.0, **report):
@@ -70,6 +73,8 @@ class ScriptedRun:
 
     def saved(self, name):
         """env_steps of a checkpoint, after a check that its parameters are of the same moment."""
+        if name == "best":
+            self.recorder._save_best()
         content = checkpoint.load(self.dir / "checkpoints" / f"{name}.pt")
         assert content["network"]["fc_v.bias"].item() == content["env_steps"] or content["env_steps"] == 0
         return content["env_steps"]
@@ -288,6 +293,17 @@ def test_best_is_the_row_with_the_highest_mean_of_100_episodes(start):
     run.update(550, [201] * 100)
     run.finish("interrupted")  # whose row counts too
     assert run.saved("best") == 550
+
+
+def test_the_best_parameters_wait_for_the_next_flush_and_are_those_of_their_row(start, monkeypatch):
+    monkeypatch.setattr(metrics, "FLUSH_SECONDS", 1e9)
+    run = start()
+    run.update(100, [400] * 100)
+    assert not run.has("best")  # a fast engine would write more often than it learns
+    monkeypatch.setattr(metrics, "FLUSH_SECONDS", -1)
+    run.update(150)
+    assert run.has("best")
+    assert run.saved("best") == 100
 
 
 def test_fewer_than_100_episodes_make_no_best(start):

@@ -52,8 +52,10 @@ class Config:
     """Width of the hidden layer that policy and value share."""
     bootstrap_truncated: bool = True
     """Bootstrap the target from the final observation where a time limit cut an episode off."""
-    engine: Literal["sync", "async", "vector"] = "sync"
-    """Who steps the copies: one process, a worker process each, or the environment's own vector form."""
+    engine: Literal["sync", "async", "vector", "fused", "auto"] = "sync"
+    """One process, a process each, their own vector form, a kernel that learns too; auto: the fastest."""
+    learner: Literal["auto", "torch", "compiled"] = "auto"
+    """Who computes the updates; auto is compiled where that applies on the CPU, else torch."""
     autoreset_mode: Literal["next-step", "same-step", "disabled"] = "next-step"
     """Gymnasium's autoreset mode; all three lead through the same episodes."""
     start_method: Literal["default", "fork", "forkserver", "spawn"] = "default"
@@ -63,7 +65,7 @@ class Config:
     device: str = "auto"
     """Where the network learns: auto, cpu, cuda or cuda:N."""
     num_threads: int = 0
-    """CPU threads for the network; 0 chooses one, the fastest for a network this small."""
+    """CPU threads for the network; 0 chooses one for torch, all cores for compiled kernels."""
     seed: int = 1
     """Every random stream of the run is derived from it."""
     log_dir: str = "logs"
@@ -93,13 +95,36 @@ class Config:
                 f"--num-envs times --n-rollout must be at most {MAX_ROLLOUT:,}, not "
                 f"{self.num_envs * self.n_rollout:,}: that is the size of a rollout in memory"
             )
+        self._check_combinations()
+
+    def _check_combinations(self) -> None:
+        """Refuse flags that the chosen engine or learner could only ignore."""
+        engine = f"--engine {self.engine}"
         if self.engine != "async":
-            for name in ("start_method", "shared_memory"):
-                if getattr(self, name) != Config.__dataclass_fields__[name].default:
-                    raise UsageError(
-                        f"{flag(name)} concerns worker processes, which --engine {self.engine} "
-                        "does not have: leave it out or use --engine async"
-                    )
+            remedy = "it concerns worker processes, so leave it out or use --engine async"
+            self._refuse(engine, remedy, "start_method", "shared_memory")
+        if self.engine == "fused":
+            remedy = "leave it out, or use --engine sync or vector"
+            self._refuse(engine, remedy, "td_lambda", "autoreset_mode")
+            if self.learner == "torch":
+                raise UsageError(
+                    f"--learner torch does not go with {engine}, which learns by itself: {remedy}"
+                )
+        by_kernels = engine if self.engine == "fused" else "--learner compiled"
+        if self.engine == "fused" or self.learner == "compiled":
+            self._refuse(by_kernels, "leave it out, or use --learner torch", "td_lambda")
+            if self.device.startswith("cuda"):
+                raise UsageError(
+                    f"--device {self.device} does not go with {by_kernels}, which runs on the CPU: use "
+                    "--device cpu, or --learner torch with --engine sync or vector"
+                )
+
+    def _refuse(self, beside: str, remedy: str, *fields: str) -> None:
+        for name in fields:
+            value = getattr(self, name)
+            if value != Config.__dataclass_fields__[name].default:
+                shown = "--no-shared-memory" if name == "shared_memory" else f"{flag(name)} {value}"
+                raise UsageError(f"{shown} does not go with {beside}: {remedy}")
 
     @property
     def log_every(self) -> int:

@@ -1,19 +1,16 @@
 """Everything a run writes while it trains: log rows, checkpoints, the console, and its result."""
 
+import copy
 import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, Protocol
+from typing import Any, Literal
 
-import torch
-
-from vecac.algorithm.network import ActorCritic
 from vecac.config import Config
+from vecac.engines.contracts import Engine, Report, Update
 from vecac.engines.evaluation import Evaluation
-from vecac.engines.gymnasium_engine import Report
-from vecac.engines.learner import UpdateReport
 from vecac.environments.registry import reward_threshold
 from vecac.recording import checkpoint
 from vecac.recording.console import Console
@@ -21,35 +18,6 @@ from vecac.recording.metrics import EpisodeStatistics, MetricsLog
 from vecac.recording.run_folder import Result, write_json
 
 StopReason = Literal["finished", "target_reached", "interrupted", "failed"]
-
-
-class Engine(Protocol):
-    """Whoever can collect rollouts and make updates; the training loop knows nothing more of it."""
-
-    @property
-    def network(self) -> ActorCritic:
-        """The parameters, whoever computes with them."""
-
-    @property
-    def optimizer(self) -> torch.optim.Optimizer:
-        """torch's Adam, with the state of whoever steps."""
-
-    @property
-    def env_steps(self) -> int:
-        """Valid transitions so far."""
-
-    @property
-    def updates(self) -> int:
-        """Optimiser steps so far."""
-
-    def reset(self) -> None:
-        """Start the first episodes; called once."""
-
-    def iterate(self, count: int) -> Report:
-        """Up to `count` times, collect T x N and update once; at most about 0.2 s."""
-
-    def close(self) -> None:
-        """Give up the environments."""
 
 
 class RunClock:
@@ -127,11 +95,12 @@ class RunRecorder:
         self._threshold = reward_threshold(config.env_id)
         self._statistics = EpisodeStatistics()
         self._log = MetricsLog(run_dir, config.to_dict())
-        self._last_update: UpdateReport | None = None
+        self._last_update: Update | None = None
         self._solved: tuple[int, float] | tuple[None, None] = (None, None)
         self._best_mean = -math.inf
+        self._unsaved_best: dict[str, Any] | None = None
         self._next_row_at = config.log_every
-        self._save("latest")
+        self._save("latest", self._content())
         self._clock = RunClock()
 
     def start_clock(self) -> None:
@@ -144,6 +113,12 @@ class RunRecorder:
             return "target_reached"
         return "finished" if self._engine.env_steps >= self._config.total_timesteps else None
 
+    def goal(self) -> float | None:
+        """The next mean return of the last 100 episodes at which something has to be noted or done."""
+        is_unsolved = self._solved[0] is None and self._threshold is not None
+        goals = [self._threshold if is_unsolved else None, self._config.target_return]
+        return min((goal for goal in goals if goal is not None), default=None)
+
     def updates_until_row(self) -> int:
         """Updates that overshoot neither the next row nor the end by more than one, at least 1."""
         config = self._config
@@ -152,8 +127,7 @@ class RunRecorder:
 
     def record(self, report: Report) -> None:
         """Take in what the engine has done since the last call, and write what is due."""
-        for episode in report.episodes:
-            self._statistics.add(episode.episode_return, episode.length)
+        self._statistics.add(report.episodes)
         self._last_update = report.last_update or self._last_update
         self._clock.add(report)
         env_steps, seconds = self._engine.env_steps, self._clock.seconds()
@@ -163,16 +137,17 @@ class RunRecorder:
         if env_steps >= self._next_row_at and self.stop_reason() is None:
             self._write_row({})
             self._next_row_at = (env_steps // self._config.log_every + 1) * self._config.log_every
-        self._log.flush_when_due()
+        if self._log.flush_when_due():
+            self._save_best()
         if self._clock.is_save_due(self._config.checkpoint_interval):
-            self._save("latest")
+            self._save("latest", self._content())
         self._console.progress(env_steps, env_steps / seconds, self._statistics.mean_return)
 
     def stop_clock(self) -> None:
         """Training is over: no time counts from here. Saves the last parameters, the first time."""
         if self._clock.stop():
             self._console.close()
-            self._save("latest")
+            self._save("latest", self._content())
 
     def finish(
         self,
@@ -195,6 +170,7 @@ class RunRecorder:
             elif self._clock.has_new_steps(self._engine.env_steps):
                 self._write_row({})
             self._log.close()
+            self._save_best()
         finally:  # whatever else could not be written, this says how the run ended
             result = self._result(stop_reason, evaluations, error)
             write_json(self._run_dir / "result.json", result.to_dict())
@@ -223,7 +199,7 @@ class RunRecorder:
             stop_reason=stop_reason,
             error=error,
             engine=self._config.engine,
-            learner="torch",
+            learner=self._config.learner,
             device=self._device,
             device_requested=self._config.device,
             seed=self._config.seed,
@@ -239,16 +215,23 @@ class RunRecorder:
         mean = self._statistics.last_100_return_mean
         if mean is not None and mean > self._best_mean:
             self._best_mean = mean
-            self._save("best")
+            self._unsaved_best = copy.deepcopy(self._content())
 
-    def _save(self, name: str) -> None:
-        checkpoint.save(
-            self._run_dir / "checkpoints" / f"{name}.pt",
-            {
-                "config": self._config.to_dict(),
-                "network": self._engine.network.state_dict(),
-                "optimizer": self._engine.optimizer.state_dict(),
-                "env_steps": self._engine.env_steps,
-                "updates": self._engine.updates,
-            },
-        )
+    def _save_best(self) -> None:
+        """Write the best parameters if they are new; a fast engine finds better ones than can be written."""
+        if self._unsaved_best is not None:
+            self._save("best", self._unsaved_best)
+            self._unsaved_best = None
+
+    def _save(self, name: str, content: dict[str, Any]) -> None:
+        checkpoint.save(self._run_dir / "checkpoints" / f"{name}.pt", content)
+
+    def _content(self) -> dict[str, Any]:
+        """A checkpoint of the present state; it shares the engine's memory."""
+        return {
+            "config": self._config.to_dict(),
+            "network": self._engine.network.state_dict(),
+            "optimizer": self._engine.optimizer_state(),
+            "env_steps": self._engine.env_steps,
+            "updates": self._engine.updates,
+        }

@@ -6,20 +6,19 @@ worker processes, which import this module again, stay small.
 
 import sys
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
 from vecac.command_line import run_command
 from vecac.config import Config
-from vecac.environments.vector import Environments, make_environments
 from vecac.recording.console import Console, describe_result, describe_start
 from vecac.recording.run_folder import Result, create_run_folder, describe_run, write_json
-from vecac.seeding import seed_sequences
 from vecac.stopping import StopRequest
 
 if TYPE_CHECKING:
+    from vecac.engines.contracts import Engine
     from vecac.engines.evaluation import Evaluation
-    from vecac.run_recorder import Engine, RunRecorder, StopReason
+    from vecac.run_recorder import RunRecorder, StopReason
 
 
 def train(config: Config, stop: StopRequest | None = None) -> Result:
@@ -36,32 +35,30 @@ def train(config: Config, stop: StopRequest | None = None) -> Result:
         UsageError: the config cannot be run here; no run folder is left.
         EnvironmentFault: an environment misbehaved; result.json tells of it too.
     """
-    from vecac.engines.gymnasium_engine import GymnasiumEngine
-    from vecac.engines.hardware import cpu_threads, idle_gpu, resolve_device
-    from vecac.engines.learner import TorchLearner
+    from vecac.engines.hardware import choose_threads, idle_gpu, resolve_device, torch_threads
+    from vecac.engines.selection import make_engine, resolve
     from vecac.run_recorder import RunRecorder
 
     stop = stop or StopRequest()
-    device, seeds = resolve_device(config.device), seed_sequences(config.seed)
     console = Console(config.total_timesteps, config.quiet)
-    with (
-        stop,
-        cpu_threads(config) as num_threads,
-        closing(make_environments(config)) as environments,
-    ):
-        learner = TorchLearner(config, environments.obs_size, environments.num_actions, device, seeds)
-        engine = GymnasiumEngine(config, environments, learner)
+    device = resolve_device(config.device)
+    config, choices = resolve(config, device)
+    num_threads = choose_threads(config)
+    with stop, torch_threads(num_threads if config.learner == "torch" else 1), ExitStack() as cleanup:
+        with console.waiting("compiling kernels for this machine; they are kept for later runs"):
+            engine = cleanup.enter_context(closing(make_engine(config, device, num_threads)))
         run_dir = create_run_folder(config)
         write_json(run_dir / "config.json", describe_run(config, str(device), num_threads))
         recorder = RunRecorder(config, run_dir, engine, str(device), console)
-        console.line(describe_start(config, str(device), num_threads, run_dir))
+        for line in (describe_start(config, str(device), num_threads, run_dir), *choices):
+            console.line(line)
         if (gpu := idle_gpu(config.device)) is not None:
             console.line(f"--device auto learns on the CPU; --device cuda would use the {gpu}")
         try:
             engine.reset()
             recorder.start_clock()
             stop_reason = _learn(engine, recorder, stop)
-            evaluations = _evaluate(config, engine, environments, stop)
+            evaluations = _evaluate(config, engine, stop)
         except BaseException as error:
             recorder.finish("failed", error=f"{type(error).__name__}: {error}")
             raise
@@ -73,22 +70,23 @@ def train(config: Config, stop: StopRequest | None = None) -> Result:
 def _learn(engine: "Engine", recorder: "RunRecorder", stop: StopRequest) -> "StopReason":
     """Collect, update, log and save until the run is over."""
     while (stop_reason := recorder.stop_reason()) is None and not stop.requested():
-        report = engine.iterate(recorder.updates_until_row())
+        report = engine.iterate(recorder.updates_until_row(), recorder.goal())
         recorder.record(report)
     recorder.stop_clock()
     return stop_reason or "interrupted"
 
 
-def _evaluate(
-    config: Config, engine: "Engine", environments: Environments, stop: StopRequest
-) -> dict[str, "Evaluation"]:
+def _evaluate(config: Config, engine: "Engine", stop: StopRequest) -> dict[str, "Evaluation"]:
     """The greedy and the sampled evaluation; neither if there are no episodes or a signal came."""
     from vecac.engines.evaluation import evaluate, make_evaluation_environments
+    from vecac.engines.gymnasium_engine import GymnasiumEngine
 
     evaluations: dict[str, Evaluation] = {}
     if config.eval_episodes == 0 or stop.requested():
         return evaluations
-    if config.engine != "async":  # new ones cost nothing, but starting workers anew takes seconds
+    if isinstance(engine, GymnasiumEngine) and config.engine == "async":
+        environments = engine.environments  # starting workers anew would take seconds
+    else:
         engine.close()
         environments = make_evaluation_environments(config, config.eval_episodes)
     with closing(environments):

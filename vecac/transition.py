@@ -1,4 +1,4 @@
-"""What one step of every environment was: the one thing that environments and rollouts both know.
+"""A transition and an episode: what those who step environments tell everyone else.
 
 Shapes: N environments, D observation size.
 """
@@ -25,3 +25,12 @@ class Transition(NamedTuple):
     truncated: NDArray[np.bool_]
     next_obs: NDArray[np.float32]
     valid: NDArray[np.bool_]
+
+
+class Episode(NamedTuple):
+    """A finished episode: env steps of the whole run at its end, undiscounted return, length, who."""
+
+    env_steps: int
+    episode_return: float
+    length: int
+    environment: int

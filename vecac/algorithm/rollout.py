@@ -95,9 +95,9 @@ class Rollout:
         self.terminated_TN: NDArray[np.bool_] = host.terminated_TN.numpy()
         self.truncated_TN: NDArray[np.bool_] = host.truncated_TN.numpy()
         self.valid_TN: NDArray[np.bool_] = host.valid_TN.numpy()
-        self._final_obs_TND: NDArray[np.float32] | None = None
+        self.final_obs_TND: NDArray[np.float32] | None = None
         if host.final_obs_TND is not None:
-            self._final_obs_TND = host.final_obs_TND.numpy()
+            self.final_obs_TND = host.final_obs_TND.numpy()
 
     def start(self, obs_ND: NDArray[np.float32]) -> None:
         """Begin a rollout at the observations the policy acts on next."""
@@ -116,9 +116,9 @@ class Rollout:
         self.terminated_TN[t] = transition.terminated
         self.truncated_TN[t] = transition.truncated
         self.valid_TN[t] = transition.valid
-        if self._final_obs_TND is not None:
+        if self.final_obs_TND is not None:
             ended_N = transition.terminated | transition.truncated
-            self._final_obs_TND[t, ended_N] = transition.next_obs[ended_N]
+            self.final_obs_TND[t, ended_N] = transition.next_obs[ended_N]
         self._put_obs(t + 1, obs_ND)
 
     def finish(self) -> None:

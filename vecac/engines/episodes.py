@@ -3,19 +3,10 @@
 Shapes: T rollout steps, N environments.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
-
-class Episode(NamedTuple):
-    """A finished episode: env steps of the whole run at its end, undiscounted return, length, who."""
-
-    env_steps: int
-    episode_return: float
-    length: int
-    environment: int
+from vecac.transition import Episode
 
 
 class EpisodeTracker:

@@ -11,13 +11,18 @@ import torch
 
 from vecac.algorithm.network import ActorCritic, greedy_action, gumbel_noise, sample_action
 from vecac.config import Config
-from vecac.engines.episodes import Episode, EpisodeTracker
+from vecac.engines.episodes import EpisodeTracker
+from vecac.environments.registry import find_spec
 from vecac.environments.vector import Environments, make_environments
 from vecac.seeding import environment_seeds, seed_sequences, torch_seed
+from vecac.transition import Episode
 
 NUM_ENVS = 16
 """Environments that are evaluated at a time in this process: enough to share the network's cost, few
 enough for slow ones to be interrupted between two steps."""
+
+NUM_VECTOR_ENVS = 128
+"""The same where they have a vector form, which steps many in hardly more time than one."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +51,17 @@ class Evaluation:
 def make_evaluation_environments(
     config: Config, episodes: int, render_mode: str | None = None
 ) -> Environments:
-    """A good number of environments for `evaluate`: one to watch, a worker each as in training, else 16."""
-    num_envs = config.num_envs if config.engine == "async" else min(episodes, NUM_ENVS)
-    return make_environments(replace(config, num_envs=1 if render_mode else num_envs), render_mode)
+    """A good number of environments for `evaluate`: one to watch, a worker each as in training, else some."""
+    if config.engine == "fused":  # its environments learn; Gymnasium's own are the ones to be judged by
+        has_vector_form = find_spec(config.env_id).vector_entry_point is not None and render_mode is None
+        config = replace(config, engine="vector" if has_vector_form else "sync")
+    if render_mode:
+        num_envs = 1
+    elif config.engine == "async":
+        num_envs = config.num_envs
+    else:
+        num_envs = min(episodes, NUM_VECTOR_ENVS if config.engine == "vector" else NUM_ENVS)
+    return make_environments(replace(config, num_envs=num_envs), render_mode)
 
 
 @torch.no_grad()

@@ -1,30 +1,16 @@
 """The engine for Gymnasium's vector environments: collect a rollout, then let the learner update."""
 
 import time
-from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-import torch
 
 from vecac.algorithm.network import ActorCritic
 from vecac.algorithm.rollout import Rollout
 from vecac.config import Config
-from vecac.engines.episodes import Episode, EpisodeTracker
-from vecac.engines.learner import TorchLearner, UpdateReport
+from vecac.engines.contracts import CALL_SECONDS, Learner, Report
+from vecac.engines.episodes import EpisodeTracker
 from vecac.environments.vector import Environments
-
-CALL_SECONDS = 0.2
-"""About how long one call may take, so that signals and the console stay alive."""
-
-
-@dataclass
-class Report:
-    """What a call of `iterate` brought: finished episodes in order, the last update, seconds by phase."""
-
-    episodes: list[Episode] = field(default_factory=list)
-    last_update: UpdateReport | None = None
-    collect_seconds: float = 0.0
-    learn_seconds: float = 0.0
 
 
 class GymnasiumEngine:
@@ -38,9 +24,9 @@ class GymnasiumEngine:
         learner: acts and updates.
     """
 
-    def __init__(self, config: Config, environments: Environments, learner: TorchLearner) -> None:
+    def __init__(self, config: Config, environments: Environments, learner: Learner) -> None:
         self._config = config
-        self._environments = environments
+        self.environments = environments
         self._learner = learner
         self._rollout = Rollout(
             config.n_rollout,
@@ -59,17 +45,16 @@ class GymnasiumEngine:
         """The parameters, in the torch module that the learner trains."""
         return self._learner.network
 
-    @property
-    def optimizer(self) -> torch.optim.Optimizer:
-        """The learner's Adam."""
-        return self._learner.optimizer
+    def optimizer_state(self) -> dict[str, Any]:
+        """The state_dict of the learner's Adam."""
+        return self._learner.optimizer_state()
 
     def reset(self) -> None:
         """Start the first episodes; call once, before `iterate`."""
-        self._environments.reset()
+        self.environments.reset()
 
-    def iterate(self, count: int) -> Report:
-        """Up to `count` times, collect T x N and update once.
+    def iterate(self, count: int, goal: float | None = None) -> Report:
+        """Up to `count` times, collect T x N and update once; see Engine.
 
         Returns early once an update finds finished episodes, so that they are judged before the next
         one, and after about CALL_SECONDS, if need be in the middle of a rollout, which the next call
@@ -86,16 +71,17 @@ class GymnasiumEngine:
         return report
 
     def close(self) -> None:
-        """End the environments."""
-        self._environments.close()
+        """End the environments and the learner's threads."""
+        self.environments.close()
+        self._learner.close()
 
     def _collect(self, report: Report, deadline: float) -> bool:
         """Go on with the rollout until it is complete (True) or the deadline has passed."""
         start = time.perf_counter()
-        environments, learner, rollout = self._environments, self._learner, self._rollout
+        environments, learner, rollout = self.environments, self._learner, self._rollout
         if self._next_step == 0:
             rollout.start(environments.obs)
-            learner.start_rollout()
+            learner.start_rollout(rollout)
         for t in range(self._next_step, rollout.num_steps):
             transition = environments.step(learner.act(rollout, t))
             rollout.insert(t, transition, environments.obs)
@@ -115,7 +101,7 @@ class GymnasiumEngine:
             report.last_update = update
             self.updates += 1
         ended_TN = rollout.terminated_TN | rollout.truncated_TN
-        report.episodes += self._tracker.add(self.env_steps, rollout.reward_TN, ended_TN, rollout.valid_TN)
+        report.episodes = self._tracker.add(self.env_steps, rollout.reward_TN, ended_TN, rollout.valid_TN)
         self.env_steps += int(np.count_nonzero(rollout.valid_TN))
         self._next_step = 0
         report.learn_seconds += time.perf_counter() - start

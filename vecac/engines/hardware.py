@@ -1,5 +1,6 @@
 """Which device and how many CPU threads a run uses, and why."""
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +11,8 @@ from vecac.config import Config
 from vecac.errors import UsageError
 
 DEFAULT_THREADS = 1
-"""A second thread gains next to nothing on blocks this small, and on a busy machine, where threads that
-wait for each other spin, it loses up to a factor of forty."""
+"""Threads for torch. A second one gains next to nothing on blocks this small, and on a busy machine, where
+threads that wait for each other spin, it loses up to a factor of forty."""
 
 
 def resolve_device(requested: str) -> torch.device:
@@ -44,13 +45,26 @@ def idle_gpu(requested: str) -> str | None:
     return None
 
 
+def choose_threads(config: Config) -> int:
+    """CPU threads for the network: as asked for, or one for torch, as many as there are cores for kernels."""
+    if config.num_threads:
+        return config.num_threads
+    return DEFAULT_THREADS if config.learner == "torch" else _cores()
+
+
 @contextmanager
-def cpu_threads(config: Config) -> Iterator[int]:
-    """Have torch use the run's number of CPU threads, and afterwards as many as before."""
+def torch_threads(count: int) -> Iterator[None]:
+    """Have torch use so many CPU threads, and afterwards as many as before."""
     before = torch.get_num_threads()
-    num_threads = config.num_threads or DEFAULT_THREADS
-    torch.set_num_threads(num_threads)
+    torch.set_num_threads(count)
     try:
-        yield num_threads
+        yield
     finally:
         torch.set_num_threads(before)
+
+
+def _cores() -> int:
+    """CPUs that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -6,7 +6,7 @@ A actions, B valid transitions.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -77,6 +77,13 @@ class UpdateReport:
         return metrics | {"train/learning_rate": self.learning_rate}
 
 
+def initial_network(config: Config, obs_size: int, num_actions: int, seeds: SeedSequences) -> ActorCritic:
+    """The network that a run starts with, whoever trains it; torch's own generator stays as it is."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(torch_seed(seeds.network))
+        return ActorCritic(obs_size, num_actions, config.hidden_size)
+
+
 class TorchLearner:
     """Owns the network, its optimiser and the policy's random stream.
 
@@ -93,10 +100,7 @@ class TorchLearner:
     ) -> None:
         self._config = config
         self.device = device
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(torch_seed(seeds.network))
-            network = ActorCritic(obs_size, num_actions, config.hidden_size)
-        self.network = network.to(device)
+        self.network = initial_network(config, obs_size, num_actions, seeds).to(device)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate, fused=True)
         self._generator = torch.Generator(device).manual_seed(torch_seed(seeds.policy))
         self._noise_shape = (config.n_rollout, config.num_envs, num_actions)
@@ -104,7 +108,7 @@ class TorchLearner:
         self._parameters = list(self.network.parameters())
         self._on_cpu = device.type == "cpu"
 
-    def start_rollout(self) -> None:
+    def start_rollout(self, rollout: Rollout) -> None:
         """Draw the policy's random numbers for the T steps of all N environments at once."""
         self._noise_rows = gumbel_noise(self._noise_shape, self._generator).unbind()
 
@@ -136,6 +140,14 @@ class TorchLearner:
                 loss.backward(torch.full_like(loss, block.share))  # type: ignore[no-untyped-call]
                 blocks.append(block)
         return UpdateReport(blocks, self._step(learning_rate), learning_rate)
+
+    def optimizer_state(self) -> dict[str, Any]:
+        """The optimiser's state_dict."""
+        state: dict[str, Any] = self.optimizer.state_dict()
+        return state
+
+    def close(self) -> None:
+        """Nothing to give up."""
 
     def _block_loss(
         self, rollout: Rollout, envs: slice, rows: NDArray[np.int64], share: float

@@ -5,7 +5,10 @@ import os
 import shlex
 import shutil
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,10 @@ from vecac.recording.run_folder import Result
 
 LINE_SECONDS = 5.0
 """Time between two progress lines where there is no terminal to redraw."""
+
+
+PATIENCE_SECONDS = 1.0
+"""How long to wait for something without a word."""
 
 
 class Console:
@@ -44,6 +51,20 @@ class Console:
             # when Python flushes what it could not print.
             self._quiet = True
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    @contextmanager
+    def waiting(self, reason: str) -> Iterator[None]:
+        """Say what is being waited for if it takes more than PATIENCE_SECONDS, and then how long it took."""
+        start = time.monotonic()
+        timer = threading.Timer(PATIENCE_SECONDS, self.line, [f"{reason} ..."])
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+        if time.monotonic() - start > PATIENCE_SECONDS:
+            self.line(f"... took {time.monotonic() - start:.0f} s")
 
     def progress(self, env_steps: int, env_steps_per_s: float, mean_return: float) -> None:
         """Show how far the run is: redraw the bar, or print a line every few seconds."""
@@ -82,10 +103,13 @@ def _mean_return(mean_return: float) -> str:
 
 def describe_start(config: Config, device: str, num_threads: int, run_dir: Path) -> str:
     """What is about to run, where it is recorded and how to watch it."""
-    backend = config.engine if config.engine != "async" else f"async, {config.start_method} start"
+    backend = {
+        "async": f"async, {config.start_method} start, {config.autoreset_mode}",
+        "fused": "fused",
+    }.get(config.engine, f"{config.engine}, {config.autoreset_mode}")
     lines = [
         f"vecac {vecac.__version__}: {config.env_id}, {config.num_envs} environments "
-        f"({backend}, {config.autoreset_mode}), learning on {device} with {num_threads} CPU thread(s)",
+        f"({backend}), learning on {device} ({config.learner}) with {num_threads} CPU thread(s)",
         f"run folder: {run_dir}",
         f"watch it:   tensorboard --logdir {shlex.quote(str(run_dir))}",
     ]

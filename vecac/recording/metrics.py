@@ -4,12 +4,14 @@ import csv
 import math
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
+
+from vecac.transition import Episode
 
 METRICS = {
     "rollout/ep_rew_mean": "mean undiscounted return of the last 100 finished episodes, or all until then",
@@ -48,11 +50,12 @@ class EpisodeStatistics:
         self._returns: deque[float] = deque(maxlen=WINDOW)
         self._lengths: deque[int] = deque(maxlen=WINDOW)
 
-    def add(self, episode_return: float, length: int) -> None:
-        """Take in the next finished episode."""
-        self.episodes += 1
-        self._returns.append(episode_return)
-        self._lengths.append(length)
+    def add(self, episodes: Sequence[Episode]) -> None:
+        """Take in the next finished episodes, in order."""
+        self.episodes += len(episodes)
+        for episode in episodes[-WINDOW:]:
+            self._returns.append(episode.episode_return)
+            self._lengths.append(episode.length)
 
     @property
     def mean_return(self) -> float:
@@ -91,11 +94,14 @@ class MetricsLog:
         self._csv_file = open(run_dir / "progress.csv", "w", newline="", encoding="utf-8")
         self._csv = csv.DictWriter(self._csv_file, METRICS)
         self._csv.writeheader()
+        self._rows: list[tuple[int, float, dict[str, float]]] = []
         self._describe(settings)
         self.flush()
 
     def write(self, env_steps: int, row: Mapping[str, float]) -> None:
         """Log one row at env_steps; a metric that has no value yet, or no finite one, is left out.
+
+        It is on disk after the next `flush`: a fast engine makes rows faster than they can be encoded.
 
         Raises:
             KeyError: a metric that METRICS does not explain.
@@ -103,25 +109,31 @@ class MetricsLog:
         for tag in row:
             METRICS[tag]  # raises on one that is not documented
         known = {tag: number for tag, number in row.items() if math.isfinite(number)}
-        for tag, number in known.items():
-            self._tensorboard.add_scalar(tag, number, env_steps)
-        self._csv.writerow(known)
-        self._has_unflushed = True
+        self._rows.append((env_steps, time.time(), known))
 
-    def flush_when_due(self) -> None:
-        """Flush if there is something to, and the last time was FLUSH_SECONDS ago; cheap to ask often."""
-        if self._has_unflushed and time.monotonic() - self._flushed_at > FLUSH_SECONDS:
+    def flush_when_due(self) -> bool:
+        """Flush if there is something to and the last time was FLUSH_SECONDS ago; whether it did."""
+        is_due = bool(self._rows) and time.monotonic() - self._flushed_at > FLUSH_SECONDS
+        if is_due:
             self.flush()
+        return is_due
 
     def flush(self) -> None:
         """Put everything written so far on disk."""
+        for env_steps, wall_time, row in self._rows:
+            for tag, number in row.items():
+                self._tensorboard.add_scalar(tag, number, env_steps, wall_time)
+            self._csv.writerow(row)
+        self._rows.clear()
         self._csv_file.flush()
         self._tensorboard.flush()
         self._flushed_at = time.monotonic()
-        self._has_unflushed = False
 
     def close(self) -> None:
-        """Flush and close both files."""
+        """Flush and close both files; may be called twice."""
+        if self._csv_file.closed:
+            return
+        self.flush()
         self._csv_file.close()
         self._tensorboard.close()
 

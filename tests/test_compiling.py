@@ -1,0 +1,119 @@
+"""Kernels are cached on disk, never used when stale, and compiled in memory where there is no place."""
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from kernel_support import LINE
+from support import run
+
+import vecac
+from vecac.kernels import compiling
+from vecac.kernels.compiling import compile_environment, specialise
+
+# A kernel of one file that calls a function of another: numba's own cache would not see mlp.py change.
+SCRIPT = """
+import numpy as np
+from vecac.kernels import rollout_kernels
+from vecac.kernels.compiling import compile_environment, specialise
+from vecac.kernels.cartpole import CARTPOLE
+from vecac.kernels.mlp import parameters_dtype, workspace_dtype
+from vecac.kernels.rollout_kernels import Memory
+
+memory = Memory(*[None] * len(Memory._fields))._replace(
+    parameters=np.ones(1, parameters_dtype(4, 2, 3)), works=np.zeros(1, workspace_dtype(4, 2, 3))
+)
+memory.parameters["heads_bias"][0] = 5, 2, 1
+kernel = specialise(rollout_kernels.prepare, memory)
+kernel(memory)
+step = compile_environment(CARTPOLE)[1]
+hits = sum(kernel.stats.cache_hits.values()), sum(step.stats.cache_hits.values())
+print(memory.works["heads_bias"][0].tolist(), step((0.0, 1.0, 0.0, 0.0), 1)[0][0], *hits)
+"""
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A copy of the package in a folder of its own, with a cache of its own."""
+    copy = tmp_path / "source" / "vecac"
+    shutil.copytree(Path(vecac.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setenv("PYTHONPATH", str(copy.parent))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.setattr("support.ROOTS", (copy.parent,))
+    monkeypatch.chdir(tmp_path)
+    return copy
+
+
+def outcome():
+    code, stdout, stderr = run("-c", SCRIPT)
+    assert (code, stderr) == (0, "")
+    return stdout.strip()
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+
+
+def test_the_cache_is_used_and_never_stale(package):
+    assert outcome() == "[3.0, 1.0] 0.02 0 0"
+    assert outcome() == "[3.0, 1.0] 0.02 1 1"
+    edit(
+        package / "kernels" / "mlp.py",
+        "parameters.heads_bias[a] - parameters.heads_bias[last]",
+        "parameters.heads_bias[a] + parameters.heads_bias[last]",
+    )
+    assert outcome() == "[7.0, 1.0] 0.02 0 1"
+    edit(package / "kernels" / "cartpole.py", "TIME_STEP = 0.02", "TIME_STEP = 0.03")
+    assert outcome().startswith("[7.0, 1.0] 0.03 ")
+
+
+@pytest.mark.parametrize("obstacle", ["a file in its place", "no right to write"])
+def test_without_a_cache_folder_kernels_are_compiled_in_memory(package, tmp_path, monkeypatch, obstacle):
+    if obstacle == "a file in its place":
+        (tmp_path / "cache").write_text("")
+    else:
+        monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
+    assert outcome() == "[3.0, 1.0] 0.02 0 0"
+
+
+def test_numbas_own_setting_says_where_the_cache_is(package, tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "mine"))
+    assert outcome() == "[3.0, 1.0] 0.02 0 0"
+    assert list((tmp_path / "mine" / "vecac").iterdir())
+    assert not (tmp_path / "cache").exists()
+
+
+def test_what_has_not_been_used_for_a_month_is_deleted(tmp_path, monkeypatch):
+    monkeypatch.setattr(compiling, "_cache_root", lambda: tmp_path)
+    old, recent = tmp_path / "old", tmp_path / "recent"
+    for folder, days in ((old, 31), (recent, 29)):
+        folder.mkdir()
+        (folder / "kernel").write_text("")
+        then = time.time() - days * 24 * 3600
+        os.utime(folder, (then, then))
+    made = compiling._cache_folder([Path(__file__)])
+    assert made is not None
+    assert sorted(tmp_path.iterdir()) == sorted([made, recent])
+
+
+def test_a_compiled_environment_computes_in_strict_arithmetic():
+    reset, step, observe = compile_environment(LINE)
+    assert reset((0.25,)) == (-0.25, 0.0)
+    assert step((0.9, 3.0), 2) == LINE.step((0.9, 3.0), 2)
+    assert observe((0.3, 2.0)) == LINE.observe((0.3, 2.0))
+    with pytest.raises(TypeError, match="No matching definition"):
+        step((1.0,), 0)
+
+
+def test_a_kernel_takes_no_other_arguments_than_it_was_compiled_for():
+    from vecac.kernels.mlp import block_size
+
+    kernel = specialise(block_size, 1, 1)
+    assert kernel(130, 3) == 44
+    with pytest.raises(TypeError, match="No matching definition"):
+        kernel("130", 3)

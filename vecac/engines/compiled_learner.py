@@ -1,0 +1,119 @@
+"""The compiled learner: acting and updates in CPU kernels, for environments that Gymnasium steps.
+
+Shapes: T rollout steps, N environments.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vecac.algorithm.network import ActorCritic
+from vecac.algorithm.rollout import Rollout
+from vecac.config import Config
+from vecac.engines.block_threads import BlockThreads
+from vecac.engines.kernel_parameters import KernelParameters, KernelUpdate, aligned, flat, kernel_settings
+from vecac.kernels import rollout_kernels as kernels
+from vecac.kernels.compiling import specialise
+from vecac.kernels.mlp import num_blocks, workspace_dtype
+from vecac.kernels.policy import SUMS
+from vecac.seeding import SeedSequences
+
+
+class CompiledLearner:
+    """Owns the network, Adam's state and the policy's random stream; see contracts.Learner.
+
+    Args:
+        config: every setting of the loss but td_lambda, hidden_size, n_rollout and num_envs.
+        obs_size: D.
+        num_actions: A.
+        num_threads: the most that are used at a time; changes no number.
+        seeds: the network's initialisation and the policy draw from a child each.
+    """
+
+    def __init__(
+        self, config: Config, obs_size: int, num_actions: int, num_threads: int, seeds: SeedSequences
+    ) -> None:
+        self.device = torch.device("cpu")
+        self._config = config
+        self._shared = KernelParameters(config, obs_size, num_actions, seeds)
+        self._generator = np.random.default_rng(seeds.policy)
+        self._num_updates, self._learning_rate = 0, config.learning_rate
+        blocks = num_blocks(config.num_envs)
+        self._works = aligned(blocks, workspace_dtype(obs_size, num_actions, config.hidden_size))
+        self._sums = np.zeros(blocks, SUMS)
+        self._uniform_TN = np.zeros((config.n_rollout, config.num_envs))
+        self._settings = kernel_settings(config)
+        self._threads = BlockThreads(num_threads, blocks)
+        self._rollout: Rollout | None = None
+        memory = self._memory = self._bind(Rollout(1, 1, obs_size, False, self.device))
+        self._prepare = specialise(kernels.prepare, memory)
+        self._act = specialise(kernels.act, memory, 0, 1, 0)
+        self._differentiate = specialise(kernels.differentiate_rollout, memory, 0, 1)
+        self._update = specialise(kernels.update, memory, 1, 0.1, 1)
+
+    @property
+    def network(self) -> ActorCritic:
+        """The parameters, which the kernels update in place."""
+        return self._shared.network
+
+    def optimizer_state(self) -> dict[str, Any]:
+        """The state_dict of torch's Adam in the kernels' state."""
+        return self._shared.optimizer_state(self._num_updates, self._learning_rate)
+
+    def start_rollout(self, rollout: Rollout) -> None:
+        """Draw the random numbers of T steps of N environments, and take in the parameters."""
+        self._generator.random(out=self._uniform_TN)
+        self._prepare(self._bind(rollout))
+
+    def act(self, rollout: Rollout, t: int) -> NDArray[np.int64]:
+        """Sample the actions (N,) of step t from the policy at row t; they are kept in the rollout."""
+        memory = self._bind(rollout)
+        self._threads.run(self._act, memory, t)
+        action_N: NDArray[np.int64] = memory.action_TN[t]
+        return action_N
+
+    def update(self, rollout: Rollout, learning_rate: float) -> KernelUpdate | None:
+        """One Adam step on the mean loss over the valid rows; None, and no step, if there are none."""
+        memory = self._bind(rollout)
+        num_valid = int(np.count_nonzero(rollout.valid_TN))
+        if num_valid == 0:
+            return None
+        self._num_updates, self._learning_rate = self._num_updates + 1, learning_rate
+        self._threads.run(self._differentiate, memory)
+        grad_norm = self._update(memory, num_valid, learning_rate, self._num_updates)
+        config = self._config
+        return KernelUpdate(self._sums.copy(), grad_norm, learning_rate, config.vf_coef, config.ent_coef)
+
+    def close(self) -> None:
+        """End the threads."""
+        self._threads.close()
+
+    def _bind(self, rollout: Rollout) -> kernels.Memory:
+        """The memory that the kernels work on, with this rollout's arrays in it."""
+        if rollout is self._rollout:
+            return self._memory
+        no_rows = np.zeros((0, *rollout.obs_SND.shape[1:]), np.float32)
+        shared = self._shared
+        self._rollout = rollout
+        self._memory = kernels.Memory(
+            settings=self._settings,
+            parameters=shared.parameters,
+            gradient=shared.gradient,
+            parameters_n=flat(shared.parameters),
+            gradient_n=flat(shared.gradient),
+            mean_n=flat(shared.mean),
+            square_n=flat(shared.square),
+            works=self._works,
+            sums=self._sums,
+            uniform_TN=self._uniform_TN,
+            obs_SND=rollout.obs_SND,
+            action_TN=rollout.tensors.action_TN.numpy(),
+            reward_TN=rollout.reward_TN,
+            terminated_TN=rollout.terminated_TN,
+            truncated_TN=rollout.truncated_TN,
+            valid_TN=rollout.valid_TN,
+            final_obs_TND=no_rows if rollout.final_obs_TND is None else rollout.final_obs_TND,
+        )
+        return self._memory

@@ -1,0 +1,95 @@
+"""What engines and learners are to those who use them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vecac.algorithm.network import ActorCritic
+from vecac.algorithm.rollout import Rollout
+from vecac.transition import Episode
+
+CALL_SECONDS = 0.2
+"""About how long one call of an engine may take, so that signals and the console stay alive."""
+
+
+class Update(Protocol):
+    """One optimiser step, for the log."""
+
+    def read(self) -> dict[str, float]:
+        """The train/ metrics by tag, NaN where undefined; waits for the device."""
+
+
+@dataclass
+class Report:
+    """What a call of `iterate` brought: finished episodes in order, the last update, seconds by phase.
+
+    The seconds are NaN where collecting and learning are one.
+    """
+
+    episodes: Sequence[Episode] = ()
+    last_update: Update | None = None
+    collect_seconds: float = 0.0
+    learn_seconds: float = 0.0
+
+
+class Engine(Protocol):
+    """Whoever can collect rollouts and make updates; the training loop knows nothing more of it."""
+
+    @property
+    def network(self) -> ActorCritic:
+        """The parameters, whoever computes with them."""
+
+    def optimizer_state(self) -> dict[str, Any]:
+        """The state_dict of torch's Adam after the updates so far, whoever made them."""
+
+    @property
+    def env_steps(self) -> int:
+        """Valid transitions so far."""
+
+    @property
+    def updates(self) -> int:
+        """Optimiser steps so far."""
+
+    def reset(self) -> None:
+        """Start the first episodes; called once."""
+
+    def iterate(self, count: int, goal: float | None = None) -> Report:
+        """Up to `count` times, collect T x N and update once; at most about CALL_SECONDS.
+
+        Returns before the next update once the mean return of the last 100 finished episodes has
+        reached `goal`; it may return earlier at any time.
+        """
+
+    def close(self) -> None:
+        """Give up the environments."""
+
+
+class Learner(Protocol):
+    """Whoever acts and updates for the engine that steps Gymnasium's environments."""
+
+    @property
+    def network(self) -> ActorCritic:
+        """The parameters."""
+
+    def optimizer_state(self) -> dict[str, Any]:
+        """The state_dict of torch's Adam after the updates so far, whoever made them."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the rollout buffer has to be."""
+
+    def start_rollout(self, rollout: Rollout) -> None:
+        """Draw the policy's random numbers for the T steps of all N environments at once."""
+
+    def act(self, rollout: Rollout, t: int) -> NDArray[np.int64]:
+        """Sample the actions (N,) of step t and keep them in the rollout."""
+
+    def update(self, rollout: Rollout, learning_rate: float) -> Update | None:
+        """One Adam step on the mean loss over the valid rows; None, and no step, if there are none."""
+
+    def close(self) -> None:
+        """Give up what it holds besides memory."""

@@ -1,0 +1,178 @@
+"""The engine for compiled environments: environment, policy and gradient in one pass on the CPU."""
+
+import math
+import time
+from collections.abc import Sequence
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecac.algorithm.network import ActorCritic
+from vecac.config import Config
+from vecac.engines.block_threads import BlockThreads
+from vecac.engines.contracts import CALL_SECONDS, Report
+from vecac.engines.kernel_parameters import KernelParameters, KernelUpdate, aligned, flat, kernel_settings
+from vecac.kernels import fused
+from vecac.kernels.compiling import compile_environment, specialise
+from vecac.kernels.environment import CompiledEnvironment
+from vecac.kernels.mlp import num_blocks, workspace_dtype
+from vecac.kernels.policy import SUMS
+from vecac.seeding import SeedSequences
+from vecac.transition import Episode
+
+CALL_PRODUCTS = 100_000_000
+"""Multiplications with weights in one call of a kernel, during which no signal is heard: some 20 ms."""
+
+FINISHED = 65_536
+"""Episodes that are kept between two calls, at least."""
+
+
+class FusedEngine:
+    """Trains on a compiled environment; the results do not depend on the number of threads.
+
+    Args:
+        config: every setting of the loss but td_lambda.
+        environment: what to train on.
+        time_limit: env steps after which an episode is truncated; None for no limit.
+        num_threads: the most that are used at a time.
+        seeds: of the network, the environments and the policy.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        environment: CompiledEnvironment,
+        time_limit: int | None,
+        num_threads: int,
+        seeds: SeedSequences,
+    ) -> None:
+        self._config = config
+        self._shared = KernelParameters(config, environment.obs_size, environment.num_actions, seeds)
+        self._memory = memory = _allocate(config, environment, time_limit, self._shared, seeds)
+        self._progress = memory.progress[0]
+        products = (environment.obs_size + environment.num_actions + 1) * config.hidden_size
+        self._iterations_a_call = max(1, CALL_PRODUCTS // (products * 3 * memory.endings_TN.size))
+        self._threads = BlockThreads(num_threads, len(memory.works))
+        reset, step, observe = self._functions = compile_environment(environment)
+        self._begin = specialise(fused.begin, memory, reset)
+        if self._threads.count == 1:
+            self._iterate = specialise(fused.iterate, memory, 1, math.inf, reset, step, observe)
+        else:
+            self._collect = specialise(fused.collect, memory, 0, 1, reset, step, observe)
+            self._learn = specialise(fused.learn, memory, math.inf)
+
+    @property
+    def network(self) -> ActorCritic:
+        """The parameters, which the kernels update in place."""
+        return self._shared.network
+
+    def optimizer_state(self) -> dict[str, Any]:
+        """The state_dict of torch's Adam in the kernels' state."""
+        return self._shared.optimizer_state(self.updates, float(self._progress["learning_rate"]))
+
+    @property
+    def env_steps(self) -> int:
+        """Valid transitions so far; there are no dead rows here."""
+        return int(self._progress["env_steps"])
+
+    @property
+    def updates(self) -> int:
+        """Optimiser steps so far."""
+        return int(self._progress["updates"])
+
+    def reset(self) -> None:
+        """Start the first episodes; call once, before `iterate`."""
+        self._begin(self._memory, self._functions[0])
+
+    def iterate(self, count: int, goal: float | None = None) -> Report:
+        """Up to `count` times, collect T x N and update once; see Engine."""
+        deadline = time.perf_counter() + CALL_SECONDS
+        # The kernel's mean may round otherwise than the statistics', so it stops a hair before the goal.
+        pause_at = math.inf if goal is None else goal - 1e-9 * abs(goal)
+        self._progress["finished"] = 0
+        end = self.updates + count
+        while self.updates < end:
+            paused = self._advance(min(end - self.updates, self._iterations_a_call), pause_at)
+            if paused or time.perf_counter() > deadline:
+                break
+        return Report(self._finished(), self._last_update(), math.nan, math.nan)
+
+    def close(self) -> None:
+        """End the threads."""
+        self._threads.close()
+
+    def _advance(self, count: int, pause_at: float) -> bool:
+        """Some iterations, at most `count`; whether to return to the caller before the next one."""
+        paused: bool
+        if self._threads.count == 1:
+            paused = self._iterate(self._memory, count, pause_at, *self._functions)
+        else:
+            self._threads.run(self._collect, self._memory, *self._functions)
+            paused = self._learn(self._memory, pause_at)
+        return paused
+
+    def _finished(self) -> "EpisodeRows":
+        return EpisodeRows(self._memory.finished[: self._progress["finished"]].copy())
+
+    def _last_update(self) -> KernelUpdate:
+        return KernelUpdate(
+            self._memory.sums.copy(),
+            float(self._progress["grad_norm"]),
+            float(self._progress["learning_rate"]),
+            self._config.vf_coef,
+            self._config.ent_coef,
+        )
+
+
+class EpisodeRows(Sequence[Episode]):
+    """Episodes as records, made into objects only where someone looks: there can be 400,000 a second."""
+
+    def __init__(self, rows: NDArray[Any]) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Episode: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Episode]: ...
+
+    def __getitem__(self, index: int | slice) -> Episode | Sequence[Episode]:
+        if isinstance(index, slice):
+            return [Episode(*row) for row in self._rows[index].tolist()]
+        return Episode(*self._rows[index].tolist())
+
+
+def _allocate(
+    config: Config,
+    environment: CompiledEnvironment,
+    time_limit: int | None,
+    shared: KernelParameters,
+    seeds: SeedSequences,
+) -> fused.Memory:
+    num_steps, num_envs = config.n_rollout, config.num_envs
+    blocks = num_blocks(num_envs)
+    environments = aligned(num_envs, fused.environment_dtype(environment.state_size))
+    environments["stream"] = seeds.environments.generate_state(num_envs, np.uint64)
+    workspace = workspace_dtype(environment.obs_size, environment.num_actions, config.hidden_size)
+    return fused.Memory(
+        settings=kernel_settings(config, time_limit),
+        parameters=shared.parameters,
+        gradient=shared.gradient,
+        parameters_n=flat(shared.parameters),
+        gradient_n=flat(shared.gradient),
+        mean_n=flat(shared.mean),
+        square_n=flat(shared.square),
+        works=aligned(blocks, workspace),
+        sums=np.zeros(blocks, SUMS),
+        environments=environments,
+        endings_TN=np.zeros((num_steps, num_envs), fused.ENDING),
+        window=np.zeros(fused.WINDOW),
+        progress=np.zeros(1, fused.PROGRESS),
+        finished=np.zeros(max(FINISHED, num_steps * num_envs), fused.EPISODE),
+        empty_state=(0.0,) * environment.state_size,
+        empty_uniforms=(0.0,) * environment.num_uniforms,
+    )

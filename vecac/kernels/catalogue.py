@@ -1,0 +1,22 @@
+"""The environments that have a compiled form."""
+
+from vecac.kernels.cartpole import CARTPOLE
+from vecac.kernels.environment import CompiledEnvironment
+from vecac.kernels.mountain_car import MOUNTAIN_CAR
+
+_ENVIRONMENTS = {"CartPole-v1": CARTPOLE, "MountainCar-v0": MOUNTAIN_CAR}
+
+
+def register(env_id: str, environment: CompiledEnvironment) -> None:
+    """Let --engine fused train on env_id, which Gymnasium must know by the same name."""
+    _ENVIRONMENTS[env_id] = environment
+
+
+def find(env_id: str) -> CompiledEnvironment | None:
+    """The compiled form of `Id-v0` or `module:Id-v0`, if it has one."""
+    return _ENVIRONMENTS.get(env_id.rpartition(":")[2])
+
+
+def registered() -> list[str]:
+    """The ids of all environments that have a compiled form."""
+    return sorted(_ENVIRONMENTS)

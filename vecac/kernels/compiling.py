@@ -1,0 +1,96 @@
+"""Compiling, with a cache on disk that is never stale.
+
+numba's own cache looks at the file of the cached function alone, and would go on using a kernel when
+another file that it calls into has changed. So the cache folder is named after the content of them all.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba import njit, typeof, types
+
+from vecac.kernels.environment import CompiledEnvironment
+
+KEPT_SECONDS = 30 * 24 * 3600
+"""Age at which the cache of another version is deleted."""
+
+
+def _cache_root() -> Path:
+    """Where numba was told to keep its caches, or else where this system keeps them."""
+    if numba.config.CACHE_DIR:
+        return Path(numba.config.CACHE_DIR) / "vecac"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vecac"
+
+
+def _cache_folder(sources: Sequence[Path]) -> Path | None:
+    """A writable folder for kernels compiled from these files' present content; None if there is none."""
+    digest = hashlib.sha256(numba.__version__.encode())
+    for source in sources:
+        digest.update(source.read_bytes() + b"\0")
+    try:
+        root = _cache_root()
+        folder = root / digest.hexdigest()[:16]
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            _delete_old(root)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except (OSError, RuntimeError):  # read-only, a file in its place, full; or there is no home
+        return None
+    return folder
+
+
+def _delete_old(root: Path) -> None:
+    for folder in root.iterdir():
+        with suppress(OSError):
+            if time.time() - folder.stat().st_mtime > KEPT_SECONDS:
+                shutil.rmtree(folder)
+
+
+def specialise(function: Any, *args: Any) -> Any:
+    """Compile a kernel, which comes as a numba function, for arguments like these, or load it from the cache.
+
+    Functions of `compile_environment` are passed as pointers, so that a kernel can be cached apart from
+    the environment. The result releases the GIL, and refuses arguments of other types.
+    """
+    arg_types = tuple(
+        types.FunctionType(arg.nopython_signatures[0]) if hasattr(arg, "nopython_signatures") else typeof(arg)
+        for arg in args
+    )
+    return _compile(function.py_func, arg_types, sorted(Path(__file__).parent.glob("*.py")))
+
+
+def compile_environment(environment: CompiledEnvironment) -> tuple[Any, Any, Any]:
+    """The environment's reset, step and observe as compiled functions, in strict arithmetic."""
+    state = types.UniTuple(types.float64, environment.state_size)
+    obs = types.UniTuple(types.float64, environment.obs_size)
+    uniforms = types.UniTuple(types.float64, environment.num_uniforms)
+    transition = types.Tuple((state, types.float64, types.boolean))
+    sources = [Path(environment.step.__code__.co_filename)]
+    return (
+        _compile(environment.reset, state(uniforms), sources),
+        _compile(environment.step, transition(state, types.int64), sources),
+        _compile(environment.observe, obs(state), sources),
+    )
+
+
+def _compile(function: Callable[..., Any], signature: Any, sources: Sequence[Path]) -> Any:
+    folder = _cache_folder(sources)
+    before = numba.config.CACHE_DIR
+    try:
+        if folder is not None:
+            numba.config.CACHE_DIR = str(folder)  # read while numba decorates
+        dispatcher = njit(nogil=True, cache=folder is not None, error_model="numpy")(function)
+    finally:
+        numba.config.CACHE_DIR = before
+    dispatcher.compile(signature)
+    dispatcher.disable_compile()  # a call would compile it anew, environment included
+    return dispatcher

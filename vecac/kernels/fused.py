@@ -1,0 +1,284 @@
+"""Environment, policy and gradient in one pass, and the training iteration around it.
+
+Shapes: T rollout steps, N environments, L = 4 lanes, S state size, n parameters, B blocks.
+
+The parameters stand still within a rollout. So the forward pass on s_{t+1} gives V(s_{t+1}) for the
+target of step t and the policy of step t + 1 at once: an env step costs one forward and one backward
+pass, with the hidden layer still in the L1 cache and no activations stored. Only behind an episode's
+end does the reset observation need a forward pass of its own.
+
+Four environments go in lockstep through all T steps, then the next four. Each has its own state and
+random stream. Blocks of environments each sum up a gradient of their own; how many there are depends
+on N alone, and they are added in order, so results do not depend on which thread runs a block.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+from numba.cpython.unsafe.tuple import tuple_setitem
+
+from vecac.kernels.mlp import (
+    LANES,
+    adam,
+    backward,
+    block_size,
+    clear_gradient,
+    difference_heads,
+    forward,
+    scale_and_clip,
+    sum_gradients,
+)
+from vecac.kernels.policy import clear_sums, differentiate, sample, softmax, td_target
+
+WINDOW = 100
+"""Episodes that the mean return is taken over."""
+
+EPISODE = np.dtype(
+    [
+        ("env_steps", np.int64),
+        ("episode_return", np.float64),
+        ("length", np.int64),
+        ("environment", np.int64),
+    ],
+    align=True,
+)
+"""A finished episode, as in engines/episodes.py."""
+
+ENDING = np.dtype([("length", np.int64), ("episode_return", np.float64)], align=True)
+"""What ended at one step of one environment; length 0 where nothing did."""
+
+PROGRESS = np.dtype(
+    [
+        ("env_steps", np.int64),
+        ("updates", np.int64),
+        ("episodes", np.int64),
+        ("finished", np.int64),
+        ("learning_rate", np.float64),
+        ("grad_norm", np.float64),
+    ],
+    align=True,
+)
+"""Counters since the start; rows of Memory.finished in use; the last update's rate and norm."""
+
+
+def environment_dtype(state_size: int) -> "np.dtype[Any]":
+    """One environment: its state (S,), its random stream, and its episode so far."""
+    return np.dtype(
+        [
+            ("state", np.float64, (state_size,)),
+            ("stream", np.uint64),
+            ("length", np.int64),
+            ("episode_return", np.float64),
+        ],
+        align=True,
+    )
+
+
+class Memory(NamedTuple):
+    """All that training reads and writes: arrays of records, one of them where nothing else is said.
+
+    settings: SETTINGS. parameters, gradient: parameters_dtype. parameters_n, gradient_n (n,) float32:
+    the same memory, flat. mean_n, square_n (n,) float32: Adam's moments. works (B,): workspace_dtype.
+    sums (B,): SUMS. environments (N,): environment_dtype. endings_TN: ENDING. window (WINDOW,)
+    float64: the last returns, in a ring. progress: PROGRESS. finished: EPISODE, at least T x N.
+    empty_state, empty_uniforms: tuples of the right length.
+    """
+
+    settings: Any
+    parameters: Any
+    gradient: Any
+    parameters_n: Any
+    gradient_n: Any
+    mean_n: Any
+    square_n: Any
+    works: Any
+    sums: Any
+    environments: Any
+    endings_TN: Any
+    window: Any
+    progress: Any
+    finished: Any
+    empty_state: Any
+    empty_uniforms: Any
+
+
+@njit
+def next_uniform(environment: Any) -> float:
+    """The next number in [0, 1) of an environment's stream: splitmix64 (Steele, Lea & Flood 2014)."""
+    environment.stream += np.uint64(0x9E3779B97F4A7C15)
+    z = environment.stream
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    z = z ^ (z >> np.uint64(31))
+    return np.float64(z >> np.uint64(11)) * 2.0**-53
+
+
+@njit
+def _tuple_of(numbers: Any, empty: Any) -> Any:
+    """numbers as a tuple that is as long as `empty`."""
+    for i in range(len(empty)):
+        empty = tuple_setitem(empty, i, numbers[i])
+    return empty
+
+
+@njit
+def _store(numbers: Any, values: Any) -> None:
+    for i in range(len(values)):
+        numbers[i] = values[i]
+
+
+@njit
+def _begin_episode(memory: Any, index: int, reset: Any) -> None:
+    environment = memory.environments[index]
+    uniforms = memory.empty_uniforms
+    for i in range(len(uniforms)):
+        uniforms = tuple_setitem(uniforms, i, next_uniform(environment))
+    _store(environment.state, reset(uniforms))
+    environment.length = 0
+    environment.episode_return = 0.0
+
+
+@njit
+def _observe(memory: Any, index: int, obs: Any, observe: Any) -> None:
+    _store(obs, observe(_tuple_of(memory.environments[index].state, memory.empty_state)))
+
+
+@njit
+def _act(memory: Any, work: Any, now: int, first: int, count: int, step: Any) -> None:
+    """Sample an action in each lane by its heads, and take it."""
+    for lane in range(count):
+        environment = memory.environments[first + lane]
+        softmax(work, now, lane)
+        work.action[lane] = sample(work.probability[lane], next_uniform(environment))
+        state = _tuple_of(environment.state, memory.empty_state)
+        state, reward, terminated = step(state, work.action[lane])
+        _store(environment.state, state)
+        environment.length += 1
+        environment.episode_return += reward
+        work.reward[lane] = reward
+        work.terminated[lane] = terminated
+
+
+@njit
+def _end_episodes(memory: Any, work: Any, t: int, first: int, count: int, reset: Any, observe: Any) -> bool:
+    """Note the episodes that ended at step t and begin new ones; whether there were any."""
+    any_ended = False
+    for lane in range(count):
+        environment = memory.environments[first + lane]
+        if work.terminated[lane] or environment.length >= memory.settings[0].time_limit:
+            any_ended = True
+            ending = memory.endings_TN[t, first + lane]
+            ending.length = environment.length
+            ending.episode_return = environment.episode_return
+            _begin_episode(memory, first + lane, reset)
+            _observe(memory, first + lane, work.obs[1 - t % 2, lane], observe)
+    return any_ended
+
+
+@njit
+def _collect_group(
+    memory: Any, work: Any, sums: Any, first: int, count: int, reset: Any, step: Any, observe: Any
+) -> None:
+    """Take environments first to first + count - 1, at most L, through a rollout."""
+    settings, parameters = memory.settings[0], memory.parameters[0]
+    work.d_heads[:] = 0.0  # a lane without an environment adds nothing
+    for lane in range(count):
+        _observe(memory, first + lane, work.obs[0, lane], observe)
+    forward(parameters, work, 0)
+    for t in range(memory.endings_TN.shape[0]):
+        now, then = t % 2, 1 - t % 2
+        _act(memory, work, now, first, count, step)
+        for lane in range(count):
+            _observe(memory, first + lane, work.obs[then, lane], observe)
+        forward(parameters, work, then)
+        for lane in range(count):
+            truncated = memory.environments[first + lane].length >= settings.time_limit
+            next_value = work.heads[then, lane, work.heads.shape[2] - 1]
+            target = td_target(work.reward[lane], next_value, work.terminated[lane], truncated, settings)
+            differentiate(work, now, lane, work.action[lane], target, settings, sums)
+        backward(work, now)
+        if _end_episodes(memory, work, t, first, count, reset, observe):
+            forward(parameters, work, then)
+
+
+@njit
+def begin(memory: Any, reset: Any) -> None:
+    """Begin the first episode of every environment."""
+    for index in range(memory.environments.size):
+        _begin_episode(memory, index, reset)
+
+
+@njit
+def collect(memory: Any, first_block: int, last_block: int, reset: Any, step: Any, observe: Any) -> None:
+    """A rollout of the environments of blocks [first_block, last_block), and its gradient, block by block."""
+    num_envs = memory.environments.size
+    size = block_size(num_envs, memory.works.size)
+    for block in range(first_block, last_block):
+        work, sums = memory.works[block], memory.sums[block]
+        difference_heads(memory.parameters[0], work)
+        clear_gradient(work)
+        clear_sums(sums)
+        for first in range(block * size, min((block + 1) * size, num_envs), LANES):
+            count = min(LANES, num_envs - first)
+            _collect_group(memory, work, sums, first, count, reset, step, observe)
+
+
+@njit
+def _gather_episodes(memory: Any) -> Any:
+    """Move the rollout's endings, by step, then environment, to `finished`; whether there were any."""
+    progress = memory.progress[0]
+    before = progress.episodes
+    num_steps, num_envs = memory.endings_TN.shape
+    for t in range(num_steps):
+        progress.env_steps += num_envs
+        for index in range(num_envs):
+            ending = memory.endings_TN[t, index]
+            if ending.length > 0:
+                episode = memory.finished[progress.finished]
+                episode.env_steps = progress.env_steps
+                episode.episode_return = ending.episode_return
+                episode.length = ending.length
+                episode.environment = index
+                memory.window[progress.episodes % WINDOW] = ending.episode_return
+                progress.finished += 1
+                progress.episodes += 1
+                ending.length = 0
+    return progress.episodes > before
+
+
+@njit
+def learn(memory: Any, goal: float) -> Any:
+    """One update from what `collect` summed up.
+
+    Returns whether to stop here: the mean return of the last WINDOW episodes has come to `goal`, or
+    `finished` might overflow the next time.
+    """
+    settings, progress = memory.settings[0], memory.progress[0]
+    rows = memory.endings_TN.size
+    progress.updates += 1
+    progress.learning_rate = settings.learning_rate * (1.0 - progress.env_steps / settings.anneal_over)
+    sum_gradients(memory.works, memory.gradient[0])
+    progress.grad_norm = scale_and_clip(memory.gradient_n, 1.0 / rows, settings.max_grad_norm)
+    adam(
+        memory.parameters_n,
+        memory.gradient_n,
+        memory.mean_n,
+        memory.square_n,
+        progress.learning_rate,
+        progress.updates,
+    )
+    any_ended = _gather_episodes(memory)
+    if any_ended and progress.episodes >= WINDOW and memory.window.mean() >= goal:
+        return True
+    return progress.finished + rows > memory.finished.size
+
+
+@njit
+def iterate(memory: Any, count: int, goal: float, reset: Any, step: Any, observe: Any) -> bool:
+    """Collect and learn `count` times, or until `learn` says to stop; whether it did."""
+    for _ in range(count):
+        collect(memory, 0, memory.works.size, reset, step, observe)
+        if learn(memory, goal):
+            return True
+    return False

@@ -1,0 +1,149 @@
+"""Acting, and the gradient of a rollout buffer, for environments that someone else steps.
+
+Shapes: T rollout steps, S = T + 1, N environments, D observation size, L = 4 lanes, n parameters, B
+blocks. Environments are dealt to lanes and blocks as in fused.py, with the same consequences.
+"""
+
+from typing import Any, NamedTuple
+
+from numba import njit
+
+from vecac.kernels.mlp import (
+    LANES,
+    ZERO,
+    adam,
+    backward,
+    block_size,
+    clear_gradient,
+    difference_heads,
+    forward,
+    scale_and_clip,
+    sum_gradients,
+)
+from vecac.kernels.policy import clear_sums, differentiate, sample, softmax, td_target
+
+
+class Memory(NamedTuple):
+    """What acting and learning read and write: arrays of records, one of them where nothing else is said.
+
+    settings: SETTINGS. parameters, gradient: parameters_dtype. parameters_n, gradient_n (n,) float32:
+    the same memory, flat. mean_n, square_n (n,) float32: Adam's moments. works (B,): workspace_dtype.
+    sums (B,): SUMS. uniform_TN float64 in [0, 1): draws the actions. The rest is the rollout buffer;
+    final_obs_TND has no rows (T = 0) where the next row of obs always is the true successor.
+    """
+
+    settings: Any
+    parameters: Any
+    gradient: Any
+    parameters_n: Any
+    gradient_n: Any
+    mean_n: Any
+    square_n: Any
+    works: Any
+    sums: Any
+    uniform_TN: Any
+    obs_SND: Any
+    action_TN: Any
+    reward_TN: Any
+    terminated_TN: Any
+    truncated_TN: Any
+    valid_TN: Any
+    final_obs_TND: Any
+
+
+@njit
+def _forward(memory: Any, work: Any, step: int, obs_ND: Any, first: int, count: int) -> None:
+    for lane in range(count):
+        for d in range(obs_ND.shape[1]):
+            work.obs[step, lane, d] = obs_ND[first + lane, d]
+    forward(memory.parameters[0], work, step)
+
+
+@njit
+def prepare(memory: Any) -> None:
+    """Take in the parameters that the next rollout is acted and learned with."""
+    for block in range(memory.works.size):
+        difference_heads(memory.parameters[0], memory.works[block])
+
+
+@njit
+def act(memory: Any, first_block: int, last_block: int, t: int) -> None:
+    """Sample the actions of step t, for blocks [first_block, last_block), from the policy at obs row t."""
+    num_envs = memory.action_TN.shape[1]
+    size = block_size(num_envs, memory.works.size)
+    for block in range(first_block, last_block):
+        work = memory.works[block]
+        for first in range(block * size, min((block + 1) * size, num_envs), LANES):
+            count = min(LANES, num_envs - first)
+            _forward(memory, work, 0, memory.obs_SND[t], first, count)
+            for lane in range(count):
+                softmax(work, 0, lane)
+                uniform = memory.uniform_TN[t, first + lane]
+                memory.action_TN[t, first + lane] = sample(work.probability[lane], uniform)
+
+
+@njit
+def _cut_off(memory: Any, t: int, index: int) -> bool:
+    """Whether V(s') has to be that of the final observation kept apart from the next row."""
+    truncated = memory.truncated_TN[t, index] and not memory.terminated_TN[t, index]
+    return truncated and memory.final_obs_TND.shape[0] > 0
+
+
+@njit
+def _final_values(memory: Any, work: Any, t: int, first: int, count: int) -> None:
+    """work.final_value of the lanes that were cut off at step t; uses the memory of the next step."""
+    then = 1 - t % 2
+    for lane in range(count):
+        if _cut_off(memory, t, first + lane):
+            _forward(memory, work, then, memory.final_obs_TND[t], first, count)
+            for each in range(count):
+                work.final_value[each] = work.heads[then, each, work.heads.shape[2] - 1]
+            return
+
+
+@njit
+def _learn_group(memory: Any, work: Any, sums: Any, first: int, count: int) -> None:
+    """Add the gradient of environments first to first + count - 1, at most L."""
+    settings = memory.settings[0]
+    last = work.heads.shape[2] - 1
+    work.d_heads[:] = ZERO
+    _forward(memory, work, 0, memory.obs_SND[0], first, count)
+    for t in range(memory.action_TN.shape[0]):
+        now, then = t % 2, 1 - t % 2
+        _final_values(memory, work, t, first, count)
+        _forward(memory, work, then, memory.obs_SND[t + 1], first, count)
+        for lane in range(count):
+            index = first + lane
+            if not memory.valid_TN[t, index]:
+                work.d_heads[lane] = ZERO
+                continue
+            next_value = work.heads[then, lane, last]
+            if _cut_off(memory, t, index):
+                next_value = work.final_value[lane]
+            terminated, truncated = memory.terminated_TN[t, index], memory.truncated_TN[t, index]
+            target = td_target(memory.reward_TN[t, index], next_value, terminated, truncated, settings)
+            softmax(work, now, lane)
+            differentiate(work, now, lane, memory.action_TN[t, index], target, settings, sums)
+        backward(work, now)
+
+
+@njit
+def differentiate_rollout(memory: Any, first_block: int, last_block: int) -> None:
+    """The gradient and the sums of blocks [first_block, last_block), over their valid rows."""
+    num_envs = memory.action_TN.shape[1]
+    size = block_size(num_envs, memory.works.size)
+    for block in range(first_block, last_block):
+        work, sums = memory.works[block], memory.sums[block]
+        clear_gradient(work)
+        clear_sums(sums)
+        for first in range(block * size, min((block + 1) * size, num_envs), LANES):
+            _learn_group(memory, work, sums, first, min(LANES, num_envs - first))
+
+
+@njit
+def update(memory: Any, num_valid: int, learning_rate: float, num_updates: int) -> Any:
+    """Adam's step number num_updates with the mean gradient; returns its norm before clipping."""
+    sum_gradients(memory.works, memory.gradient[0])
+    grad_norm = scale_and_clip(memory.gradient_n, 1.0 / num_valid, memory.settings[0].max_grad_norm)
+    adam(memory.parameters_n, memory.gradient_n, memory.mean_n, memory.square_n, learning_rate, num_updates)
+    return grad_norm
