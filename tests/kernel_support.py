@@ -51,7 +51,7 @@ gym.register("Line-v0", LineEnv, max_episode_steps=6)
 
 def kernel_gradient(shared, obs_size):
     """The gradient that the kernels last summed up, by ActorCritic's names."""
-    return {name: tensor.clone() for name, tensor in torch_views(shared.gradient, obs_size).items()}
+    return {name: tensor.clone() for name, tensor in torch_views(shared.model.gradient, obs_size).items()}
 
 
 def assert_gradients_close(actual, expected):

@@ -20,17 +20,18 @@ from vecac.kernels import rollout_kernels
 from vecac.kernels.compiling import compile_environment, specialise
 from vecac.kernels.cartpole import CARTPOLE
 from vecac.kernels.mlp import parameters_dtype, workspace_dtype
+from vecac.kernels.model import Model
 from vecac.kernels.rollout_kernels import Memory
 
-memory = Memory(*[None] * len(Memory._fields))._replace(
-    parameters=np.ones(1, parameters_dtype(4, 2, 3)), works=np.zeros(1, workspace_dtype(4, 2, 3))
-)
-memory.parameters["heads_bias"][0] = 5, 2, 1
+parameters, works = np.ones(1, parameters_dtype(4, 2, 3)), np.zeros(1, workspace_dtype(4, 2, 3))
+parameters["heads_bias"][0] = 5, 2, 1
+model = Model(*[None] * len(Model._fields))._replace(parameters=parameters, works=works)
+memory = Memory(*[None] * len(Memory._fields))._replace(model=model)
 kernel = specialise(rollout_kernels.prepare, memory)
 kernel(memory)
 step = compile_environment(CARTPOLE)[1]
 hits = sum(kernel.stats.cache_hits.values()), sum(step.stats.cache_hits.values())
-print(memory.works["heads_bias"][0].tolist(), step((0.0, 1.0, 0.0, 0.0), 1)[0][0], *hits)
+print(works["heads_bias"][0].tolist(), step((0.0, 1.0, 0.0, 0.0), 1)[0][0], *hits)
 """
 
 

@@ -125,7 +125,7 @@ def test_rollout_and_gradient_are_those_of_gymnasium_and_torch(env_id, shape, op
     assert list(report.episodes) == episodes
     for env, record in zip(replay.envs, engine._memory.environments, strict=True):
         assert np.array_equal(np.array(env.unwrapped.state, np.float64), record["state"])  # to the last bit
-    terms, gradient, value, target = reference(engine.network, rows, engine._config)
+    terms, gradient, value, target = reference(engine.network, rows, engine._shared._config)
     assert_gradients_close(kernel_gradient(engine._shared, len(rows[0][0])), gradient)
     metrics = report.last_update.read()
     norm = math.sqrt(sum(float((grad**2).sum()) for grad in gradient.values()))
@@ -164,7 +164,7 @@ def test_100_000_env_steps_with_ends_and_time_limits_are_gymnasiums():
 
 def everything(engine):
     memory = engine._memory
-    arrays = [memory.environments, memory.window, memory.progress, memory.mean_n, memory.square_n]
+    arrays = [memory.environments, memory.window, memory.progress, memory.model.mean_n, memory.model.square_n]
     return [state_of(engine.network).numpy().tobytes(), *(array.tobytes() for array in arrays)]
 
 

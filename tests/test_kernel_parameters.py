@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from vecac.config import Config
-from vecac.engines.kernel_parameters import KernelParameters, KernelUpdate, aligned, flat, kernel_settings
+from vecac.engines.kernel_parameters import KernelParameters, KernelUpdate, aligned, flat
 from vecac.kernels.policy import SETTINGS, SUMS
 from vecac.seeding import seed_sequences
 
@@ -18,7 +18,7 @@ def make(obs_size=5, num_actions=3):
 
 def test_the_network_is_the_kernels_memory_both_ways():
     shared = make()
-    record = shared.parameters[0]
+    record = shared.model.parameters[0]
     with torch.no_grad():
         for parameter in shared.network.parameters():
             parameter.fill_(2.0)
@@ -26,7 +26,7 @@ def test_the_network_is_the_kernels_memory_both_ways():
     assert (record["fc1_weight"][:5] == 2).all()
     assert not record["fc1_weight"][5:].any()  # padding
     assert record["heads_bias"].tolist() == [2, 2, 2, 3]
-    flat(shared.parameters)[:] = 7.0
+    shared.model.parameters_n[:] = 7.0
     assert all((parameter == 7).all() for parameter in shared.network.parameters())
     record["fc1_weight"][1, 6] = 9.0
     assert shared.network.fc1.weight[6, 1] == 9
@@ -42,7 +42,7 @@ def test_the_network_is_the_kernels_memory_both_ways():
 
 def test_the_optimizer_shows_the_kernels_moments():
     shared = make()
-    flat(shared.mean)[:], flat(shared.square)[:] = 2.0, 3.0
+    shared.model.mean_n[:], shared.model.square_n[:] = 2.0, 3.0
     adam = torch.optim.Adam(shared.network.parameters())
     adam.load_state_dict(shared.optimizer_state(7, 0.25))  # torch takes it
     state = adam.state_dict()
@@ -63,14 +63,18 @@ def test_records_start_at_a_cache_line(count):
     assert not flat(records).any()
 
 
+def settings_of(config, time_limit=None):
+    return KernelParameters(config, 4, 2, seed_sequences(1), time_limit).model.settings[0]
+
+
 def test_settings_left_out_mean_no_limit():
-    settings = kernel_settings(Config())[0]
+    settings = settings_of(Config())
     assert settings["max_grad_norm"] == settings["anneal_over"] == math.inf
     assert settings["time_limit"] > 10**18
     assert settings["gamma"] == np.float32(0.98)
     assert settings["bootstrap_truncated"] == 1
     config = Config(max_grad_norm=0.5, anneal_lr=True, total_timesteps=77, bootstrap_truncated=False)
-    settings = kernel_settings(config, 200)[0]
+    settings = settings_of(config, 200)
     assert [settings[name].item() for name in ("max_grad_norm", "anneal_over", "time_limit")] == [
         0.5,
         77,

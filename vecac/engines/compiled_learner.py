@@ -13,11 +13,10 @@ from vecac.algorithm.network import ActorCritic
 from vecac.algorithm.rollout import Rollout
 from vecac.config import Config
 from vecac.engines.block_threads import BlockThreads
-from vecac.engines.kernel_parameters import KernelParameters, KernelUpdate, aligned, flat, kernel_settings
+from vecac.engines.kernel_parameters import KernelParameters, KernelUpdate
 from vecac.kernels import rollout_kernels as kernels
 from vecac.kernels.compiling import specialise
-from vecac.kernels.mlp import num_blocks, workspace_dtype
-from vecac.kernels.policy import SUMS
+from vecac.kernels.model import update
 from vecac.seeding import SeedSequences
 
 
@@ -36,22 +35,17 @@ class CompiledLearner:
         self, config: Config, obs_size: int, num_actions: int, num_threads: int, seeds: SeedSequences
     ) -> None:
         self.device = torch.device("cpu")
-        self._config = config
         self._shared = KernelParameters(config, obs_size, num_actions, seeds)
         self._generator = np.random.default_rng(seeds.policy)
         self._num_updates, self._learning_rate = 0, config.learning_rate
-        blocks = num_blocks(config.num_envs)
-        self._works = aligned(blocks, workspace_dtype(obs_size, num_actions, config.hidden_size))
-        self._sums = np.zeros(blocks, SUMS)
         self._uniform_TN = np.zeros((config.n_rollout, config.num_envs))
-        self._settings = kernel_settings(config)
-        self._threads = BlockThreads(num_threads, blocks)
+        self._threads = BlockThreads(num_threads, len(self._shared.model.works))
         self._rollout: Rollout | None = None
         memory = self._memory = self._bind(Rollout(1, 1, obs_size, False, self.device))
         self._prepare = specialise(kernels.prepare, memory)
         self._act = specialise(kernels.act, memory, 0, 1, 0)
         self._differentiate = specialise(kernels.differentiate_rollout, memory, 0, 1)
-        self._update = specialise(kernels.update, memory, 1, 0.1, 1)
+        self._update = specialise(update, memory.model, 1, 0.1, 1)
 
     @property
     def network(self) -> ActorCritic:
@@ -82,9 +76,8 @@ class CompiledLearner:
             return None
         self._num_updates, self._learning_rate = self._num_updates + 1, learning_rate
         self._threads.run(self._differentiate, memory)
-        grad_norm = self._update(memory, num_valid, learning_rate, self._num_updates)
-        config = self._config
-        return KernelUpdate(self._sums.copy(), grad_norm, learning_rate, config.vf_coef, config.ent_coef)
+        grad_norm = self._update(memory.model, num_valid, learning_rate, self._num_updates)
+        return self._shared.last_update(grad_norm, learning_rate)
 
     def close(self) -> None:
         """End the threads."""
@@ -95,18 +88,9 @@ class CompiledLearner:
         if rollout is self._rollout:
             return self._memory
         no_rows = np.zeros((0, *rollout.obs_SND.shape[1:]), np.float32)
-        shared = self._shared
         self._rollout = rollout
         self._memory = kernels.Memory(
-            settings=self._settings,
-            parameters=shared.parameters,
-            gradient=shared.gradient,
-            parameters_n=flat(shared.parameters),
-            gradient_n=flat(shared.gradient),
-            mean_n=flat(shared.mean),
-            square_n=flat(shared.square),
-            works=self._works,
-            sums=self._sums,
+            model=self._shared.model,
             uniform_TN=self._uniform_TN,
             obs_SND=rollout.obs_SND,
             action_TN=rollout.tensors.action_TN.numpy(),

@@ -12,12 +12,11 @@ from vecac.algorithm.network import ActorCritic
 from vecac.config import Config
 from vecac.engines.block_threads import BlockThreads
 from vecac.engines.contracts import CALL_SECONDS, Report
-from vecac.engines.kernel_parameters import KernelParameters, KernelUpdate, aligned, flat, kernel_settings
+from vecac.engines.kernel_parameters import KernelParameters, aligned
 from vecac.kernels import fused
 from vecac.kernels.compiling import compile_environment, specialise
 from vecac.kernels.environment import CompiledEnvironment
-from vecac.kernels.mlp import num_blocks, workspace_dtype
-from vecac.kernels.policy import SUMS
+from vecac.kernels.model import Model
 from vecac.seeding import SeedSequences
 from vecac.transition import Episode
 
@@ -47,13 +46,13 @@ class FusedEngine:
         num_threads: int,
         seeds: SeedSequences,
     ) -> None:
-        self._config = config
-        self._shared = KernelParameters(config, environment.obs_size, environment.num_actions, seeds)
-        self._memory = memory = _allocate(config, environment, time_limit, self._shared, seeds)
+        sizes = environment.obs_size, environment.num_actions
+        self._shared = KernelParameters(config, *sizes, seeds, time_limit)
+        self._memory = memory = _allocate(config, environment, self._shared.model, seeds)
         self._progress = memory.progress[0]
-        products = (environment.obs_size + environment.num_actions + 1) * config.hidden_size
+        products = (sum(sizes) + 1) * config.hidden_size
         self._iterations_a_call = max(1, CALL_PRODUCTS // (products * 3 * memory.endings_TN.size))
-        self._threads = BlockThreads(num_threads, len(memory.works))
+        self._threads = BlockThreads(num_threads, len(memory.model.works))
         reset, step, observe = self._functions = compile_environment(environment)
         self._begin = specialise(fused.begin, memory, reset)
         if self._threads.count == 1:
@@ -96,7 +95,9 @@ class FusedEngine:
             paused = self._advance(min(end - self.updates, self._iterations_a_call), pause_at)
             if paused or time.perf_counter() > deadline:
                 break
-        return Report(self._finished(), self._last_update(), math.nan, math.nan)
+        progress = self._progress
+        last_update = self._shared.last_update(float(progress["grad_norm"]), float(progress["learning_rate"]))
+        return Report(self._finished(), last_update, math.nan, math.nan)
 
     def close(self) -> None:
         """End the threads."""
@@ -114,15 +115,6 @@ class FusedEngine:
 
     def _finished(self) -> "EpisodeRows":
         return EpisodeRows(self._memory.finished[: self._progress["finished"]].copy())
-
-    def _last_update(self) -> KernelUpdate:
-        return KernelUpdate(
-            self._memory.sums.copy(),
-            float(self._progress["grad_norm"]),
-            float(self._progress["learning_rate"]),
-            self._config.vf_coef,
-            self._config.ent_coef,
-        )
 
 
 class EpisodeRows(Sequence[Episode]):
@@ -147,27 +139,13 @@ class EpisodeRows(Sequence[Episode]):
 
 
 def _allocate(
-    config: Config,
-    environment: CompiledEnvironment,
-    time_limit: int | None,
-    shared: KernelParameters,
-    seeds: SeedSequences,
+    config: Config, environment: CompiledEnvironment, model: Model, seeds: SeedSequences
 ) -> fused.Memory:
     num_steps, num_envs = config.n_rollout, config.num_envs
-    blocks = num_blocks(num_envs)
     environments = aligned(num_envs, fused.environment_dtype(environment.state_size))
     environments["stream"] = seeds.environments.generate_state(num_envs, np.uint64)
-    workspace = workspace_dtype(environment.obs_size, environment.num_actions, config.hidden_size)
     return fused.Memory(
-        settings=kernel_settings(config, time_limit),
-        parameters=shared.parameters,
-        gradient=shared.gradient,
-        parameters_n=flat(shared.parameters),
-        gradient_n=flat(shared.gradient),
-        mean_n=flat(shared.mean),
-        square_n=flat(shared.square),
-        works=aligned(blocks, workspace),
-        sums=np.zeros(blocks, SUMS),
+        model=model,
         environments=environments,
         endings_TN=np.zeros((num_steps, num_envs), fused.ENDING),
         window=np.zeros(fused.WINDOW),

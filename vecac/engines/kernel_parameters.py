@@ -14,8 +14,9 @@ from torch import Tensor
 
 from vecac.config import Config
 from vecac.engines.learner import initial_network
-from vecac.kernels.mlp import BETA1, BETA2, EPSILON, parameters_dtype
-from vecac.kernels.policy import SETTINGS
+from vecac.kernels.mlp import BETA1, BETA2, EPSILON, num_blocks, parameters_dtype, workspace_dtype
+from vecac.kernels.model import Model
+from vecac.kernels.policy import SETTINGS, SUMS
 from vecac.seeding import SeedSequences
 
 ALIGNMENT = 64
@@ -28,17 +29,47 @@ NO_LIMIT = 2**62
 class KernelParameters:
     """A network whose parameters are torch's and the kernels' at once, and the moments of its Adam.
 
-    parameters, gradient, mean, square: one record each (see mlp.parameters_dtype).
+    Args:
+        config: the settings of the loss and the optimiser, hidden_size and num_envs.
+        obs_size: D.
+        num_actions: A.
+        seeds: the network's initialisation is drawn from a child of its own.
+        time_limit: env steps after which the kernels truncate an episode, if they are to.
     """
 
-    def __init__(self, config: Config, obs_size: int, num_actions: int, seeds: SeedSequences) -> None:
-        dtype = parameters_dtype(obs_size, num_actions, config.hidden_size)
-        self.parameters, self.gradient, self.mean, self.square = (aligned(1, dtype) for _ in range(4))
+    def __init__(
+        self,
+        config: Config,
+        obs_size: int,
+        num_actions: int,
+        seeds: SeedSequences,
+        time_limit: int | None = None,
+    ) -> None:
+        sizes = obs_size, num_actions, config.hidden_size
+        dtype, blocks = parameters_dtype(*sizes), num_blocks(config.num_envs)
+        parameters, gradient, mean, square = (aligned(1, dtype) for _ in range(4))
+        self.model = Model(
+            settings=_kernel_settings(config, time_limit),
+            parameters=parameters,
+            gradient=gradient,
+            parameters_n=flat(parameters),
+            gradient_n=flat(gradient),
+            mean_n=flat(mean),
+            square_n=flat(square),
+            works=aligned(blocks, workspace_dtype(*sizes)),
+            sums=np.zeros(blocks, SUMS),
+        )
         self.network = initial_network(config, obs_size, num_actions, seeds)
-        views = torch_views(self.parameters, obs_size)
+        views = torch_views(parameters, obs_size)
         for name, parameter in self.network.named_parameters():
             parameter.data = views[name].copy_(parameter.data)
-        self._moments = torch_views(self.mean, obs_size), torch_views(self.square, obs_size)
+        self._moments = torch_views(mean, obs_size), torch_views(square, obs_size)
+        self._config = config
+
+    def last_update(self, grad_norm: float, learning_rate: float) -> "KernelUpdate":
+        """What the kernels' sums say of their last update."""
+        config = self._config
+        return KernelUpdate(self.model.sums.copy(), grad_norm, learning_rate, config.vf_coef, config.ent_coef)
 
     def optimizer_state(self, updates: int, learning_rate: float) -> dict[str, Any]:
         """The state_dict that torch's Adam would have after as many updates; it shares the moments' memory.
@@ -121,7 +152,7 @@ def torch_views(record: NDArray[Any], obs_size: int) -> dict[str, Tensor]:
     }
 
 
-def kernel_settings(config: Config, time_limit: int | None = None) -> NDArray[Any]:
+def _kernel_settings(config: Config, time_limit: int | None) -> NDArray[Any]:
     """The config as the kernels take it, one record."""
     settings = np.zeros(1, SETTINGS)
     for name in ("gamma", "reward_scale", "ent_coef", "vf_coef", "bootstrap_truncated", "learning_rate"):

@@ -20,15 +20,13 @@ from numba.cpython.unsafe.tuple import tuple_setitem
 
 from vecac.kernels.mlp import (
     LANES,
-    adam,
     backward,
     block_size,
     clear_gradient,
     difference_heads,
     forward,
-    scale_and_clip,
-    sum_gradients,
 )
+from vecac.kernels.model import update
 from vecac.kernels.policy import clear_sums, differentiate, sample, softmax, td_target
 
 WINDOW = 100
@@ -76,24 +74,14 @@ def environment_dtype(state_size: int) -> "np.dtype[Any]":
 
 
 class Memory(NamedTuple):
-    """All that training reads and writes: arrays of records, one of them where nothing else is said.
+    """All that training reads and writes: arrays of records.
 
-    settings: SETTINGS. parameters, gradient: parameters_dtype. parameters_n, gradient_n (n,) float32:
-    the same memory, flat. mean_n, square_n (n,) float32: Adam's moments. works (B,): workspace_dtype.
-    sums (B,): SUMS. environments (N,): environment_dtype. endings_TN: ENDING. window (WINDOW,)
-    float64: the last returns, in a ring. progress: PROGRESS. finished: EPISODE, at least T x N.
-    empty_state, empty_uniforms: tuples of the right length.
+    model: Model. environments (N,): environment_dtype. endings_TN: ENDING. window (WINDOW,) float64: the
+    last returns, in a ring. progress (1,): PROGRESS. finished: EPISODE, at least T x N. empty_state,
+    empty_uniforms: tuples of the right length.
     """
 
-    settings: Any
-    parameters: Any
-    gradient: Any
-    parameters_n: Any
-    gradient_n: Any
-    mean_n: Any
-    square_n: Any
-    works: Any
-    sums: Any
+    model: Any
     environments: Any
     endings_TN: Any
     window: Any
@@ -166,7 +154,7 @@ def _end_episodes(memory: Any, work: Any, t: int, first: int, count: int, reset:
     any_ended = False
     for lane in range(count):
         environment = memory.environments[first + lane]
-        if work.terminated[lane] or environment.length >= memory.settings[0].time_limit:
+        if work.terminated[lane] or environment.length >= memory.model.settings[0].time_limit:
             any_ended = True
             ending = memory.endings_TN[t, first + lane]
             ending.length = environment.length
@@ -181,7 +169,7 @@ def _collect_group(
     memory: Any, work: Any, sums: Any, first: int, count: int, reset: Any, step: Any, observe: Any
 ) -> None:
     """Take environments first to first + count - 1, at most L, through a rollout."""
-    settings, parameters = memory.settings[0], memory.parameters[0]
+    settings, parameters = memory.model.settings[0], memory.model.parameters[0]
     work.d_heads[:] = 0.0  # a lane without an environment adds nothing
     for lane in range(count):
         _observe(memory, first + lane, work.obs[0, lane], observe)
@@ -213,10 +201,10 @@ def begin(memory: Any, reset: Any) -> None:
 def collect(memory: Any, first_block: int, last_block: int, reset: Any, step: Any, observe: Any) -> None:
     """A rollout of the environments of blocks [first_block, last_block), and its gradient, block by block."""
     num_envs = memory.environments.size
-    size = block_size(num_envs, memory.works.size)
+    size = block_size(num_envs, memory.model.works.size)
     for block in range(first_block, last_block):
-        work, sums = memory.works[block], memory.sums[block]
-        difference_heads(memory.parameters[0], work)
+        work, sums = memory.model.works[block], memory.model.sums[block]
+        difference_heads(memory.model.parameters[0], work)
         clear_gradient(work)
         clear_sums(sums)
         for first in range(block * size, min((block + 1) * size, num_envs), LANES):
@@ -254,20 +242,11 @@ def learn(memory: Any, goal: float) -> Any:
     Returns whether to stop here: the mean return of the last WINDOW episodes has come to `goal`, or
     `finished` might overflow the next time.
     """
-    settings, progress = memory.settings[0], memory.progress[0]
+    settings, progress = memory.model.settings[0], memory.progress[0]
     rows = memory.endings_TN.size
     progress.updates += 1
     progress.learning_rate = settings.learning_rate * (1.0 - progress.env_steps / settings.anneal_over)
-    sum_gradients(memory.works, memory.gradient[0])
-    progress.grad_norm = scale_and_clip(memory.gradient_n, 1.0 / rows, settings.max_grad_norm)
-    adam(
-        memory.parameters_n,
-        memory.gradient_n,
-        memory.mean_n,
-        memory.square_n,
-        progress.learning_rate,
-        progress.updates,
-    )
+    progress.grad_norm = update(memory.model, rows, progress.learning_rate, progress.updates)
     any_ended = _gather_episodes(memory)
     if any_ended and progress.episodes >= WINDOW and memory.window.mean() >= goal:
         return True
@@ -278,7 +257,7 @@ def learn(memory: Any, goal: float) -> Any:
 def iterate(memory: Any, count: int, goal: float, reset: Any, step: Any, observe: Any) -> bool:
     """Collect and learn `count` times, or until `learn` says to stop; whether it did."""
     for _ in range(count):
-        collect(memory, 0, memory.works.size, reset, step, observe)
+        collect(memory, 0, memory.model.works.size, reset, step, observe)
         if learn(memory, goal):
             return True
     return False

@@ -11,36 +11,23 @@ from numba import njit
 from vecac.kernels.mlp import (
     LANES,
     ZERO,
-    adam,
     backward,
     block_size,
     clear_gradient,
     difference_heads,
     forward,
-    scale_and_clip,
-    sum_gradients,
 )
 from vecac.kernels.policy import clear_sums, differentiate, sample, softmax, td_target
 
 
 class Memory(NamedTuple):
-    """What acting and learning read and write: arrays of records, one of them where nothing else is said.
+    """What acting and learning read and write.
 
-    settings: SETTINGS. parameters, gradient: parameters_dtype. parameters_n, gradient_n (n,) float32:
-    the same memory, flat. mean_n, square_n (n,) float32: Adam's moments. works (B,): workspace_dtype.
-    sums (B,): SUMS. uniform_TN float64 in [0, 1): draws the actions. The rest is the rollout buffer;
+    model: Model. uniform_TN float64 in [0, 1): draws the actions. The rest is the rollout buffer;
     final_obs_TND has no rows (T = 0) where the next row of obs always is the true successor.
     """
 
-    settings: Any
-    parameters: Any
-    gradient: Any
-    parameters_n: Any
-    gradient_n: Any
-    mean_n: Any
-    square_n: Any
-    works: Any
-    sums: Any
+    model: Any
     uniform_TN: Any
     obs_SND: Any
     action_TN: Any
@@ -56,23 +43,23 @@ def _forward(memory: Any, work: Any, step: int, obs_ND: Any, first: int, count: 
     for lane in range(count):
         for d in range(obs_ND.shape[1]):
             work.obs[step, lane, d] = obs_ND[first + lane, d]
-    forward(memory.parameters[0], work, step)
+    forward(memory.model.parameters[0], work, step)
 
 
 @njit
 def prepare(memory: Any) -> None:
     """Take in the parameters that the next rollout is acted and learned with."""
-    for block in range(memory.works.size):
-        difference_heads(memory.parameters[0], memory.works[block])
+    for block in range(memory.model.works.size):
+        difference_heads(memory.model.parameters[0], memory.model.works[block])
 
 
 @njit
 def act(memory: Any, first_block: int, last_block: int, t: int) -> None:
     """Sample the actions of step t, for blocks [first_block, last_block), from the policy at obs row t."""
     num_envs = memory.action_TN.shape[1]
-    size = block_size(num_envs, memory.works.size)
+    size = block_size(num_envs, memory.model.works.size)
     for block in range(first_block, last_block):
-        work = memory.works[block]
+        work = memory.model.works[block]
         for first in range(block * size, min((block + 1) * size, num_envs), LANES):
             count = min(LANES, num_envs - first)
             _forward(memory, work, 0, memory.obs_SND[t], first, count)
@@ -104,7 +91,7 @@ def _final_values(memory: Any, work: Any, t: int, first: int, count: int) -> Non
 @njit
 def _learn_group(memory: Any, work: Any, sums: Any, first: int, count: int) -> None:
     """Add the gradient of environments first to first + count - 1, at most L."""
-    settings = memory.settings[0]
+    settings = memory.model.settings[0]
     last = work.heads.shape[2] - 1
     work.d_heads[:] = ZERO
     _forward(memory, work, 0, memory.obs_SND[0], first, count)
@@ -131,19 +118,10 @@ def _learn_group(memory: Any, work: Any, sums: Any, first: int, count: int) -> N
 def differentiate_rollout(memory: Any, first_block: int, last_block: int) -> None:
     """The gradient and the sums of blocks [first_block, last_block), over their valid rows."""
     num_envs = memory.action_TN.shape[1]
-    size = block_size(num_envs, memory.works.size)
+    size = block_size(num_envs, memory.model.works.size)
     for block in range(first_block, last_block):
-        work, sums = memory.works[block], memory.sums[block]
+        work, sums = memory.model.works[block], memory.model.sums[block]
         clear_gradient(work)
         clear_sums(sums)
         for first in range(block * size, min((block + 1) * size, num_envs), LANES):
             _learn_group(memory, work, sums, first, min(LANES, num_envs - first))
-
-
-@njit
-def update(memory: Any, num_valid: int, learning_rate: float, num_updates: int) -> Any:
-    """Adam's step number num_updates with the mean gradient; returns its norm before clipping."""
-    sum_gradients(memory.works, memory.gradient[0])
-    grad_norm = scale_and_clip(memory.gradient_n, 1.0 / num_valid, memory.settings[0].max_grad_norm)
-    adam(memory.parameters_n, memory.gradient_n, memory.mean_n, memory.square_n, learning_rate, num_updates)
-    return grad_norm
