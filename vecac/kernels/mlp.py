@@ -260,13 +260,14 @@ def adam(
     p = p - lr / (1 - beta1^t) * m / (sqrt(v / (1 - beta2^t)) + epsilon)
     """
     beta1, beta2, epsilon = np.float32(BETA1), np.float32(BETA2), np.float32(EPSILON)
+    # Not one - beta: in float32 that is wrong in the fifth digit for beta2.
+    rest1, rest2 = np.float32(1 - BETA1), np.float32(1 - BETA2)
     step_size = np.float32(learning_rate / (1 - BETA1**num_updates))
     correction = np.float32(1 / math.sqrt(1 - BETA2**num_updates))
-    one = np.float32(1)
     for i in range(parameters.size):
         g = gradient[i]
-        m = beta1 * mean[i] + (one - beta1) * g
-        v = beta2 * square[i] + (one - beta2) * g * g
+        m = beta1 * mean[i] + rest1 * g
+        v = beta2 * square[i] + rest2 * g * g
         m = m if abs(m) > TINY else ZERO
         v = v if v > TINY else ZERO
         parameters[i] -= step_size * m / (math.sqrt(v) * correction + epsilon)
