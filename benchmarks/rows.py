@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import gymnasium as gym
@@ -32,6 +32,7 @@ class Row:
     engine: str | None
     num_envs: int
     device: str
+    learner: str | None = None
     windows: list[float] = field(default_factory=list)
 
     @property
@@ -41,7 +42,9 @@ class Row:
             return NOTEBOOK
         slow = "" if self.env_id == Config.env_id else f"{self.env_id.rpartition(':')[2]}, "
         device = "" if self.device == "cpu" else f" on {self.device}"
-        return f"{slow}{self.engine} {self.num_envs}, {self.what}{device}"
+        learner = " by torch" if self.learner == "torch" and self.device == "cpu" else ""
+        threads = f", {self.workload.num_threads} thread(s)" if self.engine == "fused" else ""
+        return f"{slow}{self.engine} {self.num_envs}, {self.what}{learner}{device}{threads}"
 
 
 Group = list[Row]
@@ -51,16 +54,15 @@ Group = list[Row]
 def cartpole_group(
     engine: Any, num_envs: int, devices: Sequence[str], notebook: Notebook, stack: ExitStack
 ) -> Group:
-    """The notebook, the environments alone, and collecting and training on every device.
+    """The notebook, the environments alone, collecting, and training by every learner on every device.
 
     Args:
-        engine: one of Config's.
+        engine: one of Config's that step Gymnasium's environments.
         num_envs: N.
         devices: of the learner.
         notebook: shared by all groups.
         stack: closes what is made here.
     """
-    configs = [Config(engine=engine, num_envs=num_envs, device=device) for device in devices]
     env_id, mode = Config.env_id, VECTORIZATION_MODES[engine]
     envs = gym.make_vec(env_id, num_envs, vectorization_mode=mode)
     alone = stack.enter_context(closing(EnvironmentsAlone(envs, Config.n_rollout)))
@@ -68,10 +70,26 @@ def cartpole_group(
         Row(NOTEBOOK, notebook, env_id, None, 1, "cpu"),
         Row(ENVIRONMENTS, alone, env_id, engine, num_envs, "cpu"),
     ]
-    for config in configs:
-        for what, workload in ((COLLECTING, CollectingAlone), (TRAINING, Training)):
+    for device in devices:
+        by_torch = Config(engine=engine, num_envs=num_envs, device=device, learner="torch")
+        timed: list[tuple[str, Any, Config]] = [(COLLECTING, CollectingAlone, by_torch)]
+        if device == "cpu":
+            compiled = replace(by_torch, learner="compiled")
+            timed = [(COLLECTING, CollectingAlone, compiled), (TRAINING, Training, compiled)]
+        for what, workload, config in (*timed, (TRAINING, Training, by_torch)):
             running = stack.enter_context(closing(workload(config)))
-            group.append(Row(what, running, env_id, engine, num_envs, config.device))
+            group.append(Row(what, running, env_id, engine, num_envs, device, config.learner))
+    return group
+
+
+def fused_group(num_envs: int, notebook: Notebook, stack: ExitStack) -> Group:
+    """The notebook, and the fused engine on one thread and, where it can use more, on all cores."""
+    group = [Row(NOTEBOOK, notebook, Config.env_id, None, 1, "cpu")]
+    for num_threads in (1, 0):
+        config = Config(engine="fused", num_envs=num_envs, num_threads=num_threads, total_timesteps=10**15)
+        training = stack.enter_context(closing(Training(config)))
+        if num_threads == 1 or training.num_threads > 1:
+            group.append(Row(TRAINING, training, Config.env_id, "fused", num_envs, "cpu", "compiled"))
     return group
 
 
@@ -80,9 +98,9 @@ def slow_group(env_id: str, num_envs: int, stack: ExitStack) -> Group:
     group = []
     engines: tuple[Any, ...] = ("sync", "async")
     for engine in engines:
-        config = Config(env_id=env_id, engine=engine, num_envs=num_envs, device="cpu")
+        config = Config(env_id=env_id, engine=engine, num_envs=num_envs, device="cpu", learner="compiled")
         workload = stack.enter_context(closing(CollectingAlone(config)))
-        group.append(Row(COLLECTING, workload, env_id, engine, num_envs, "cpu"))
+        group.append(Row(COLLECTING, workload, env_id, engine, num_envs, "cpu", "compiled"))
     return group
 
 
@@ -129,9 +147,15 @@ def describe_row(row: Row, group: Group) -> dict[str, Any]:
     notebook = next((other for other in group if other.what == NOTEBOOK), None)
     alone = next((other for other in group if other.what == ENVIRONMENTS and learns), None)
     sync = next((other for other in group if other.engine == "sync" and row.engine == "async"), None)
+    same = [other for other in group if other.what == row.what and other is not row]
+    torch_row = next(
+        (other for other in same if other.learner == "torch" and row.learner == "compiled"), None
+    )
+    one_thread = next((other for other in same if other.workload.num_threads == 1), None)
     return {
         "name": row.name,
         "engine": row.engine,
+        "learner": row.learner,
         "num_envs": row.num_envs,
         "device": row.device,
         "what": row.what,
@@ -141,6 +165,8 @@ def describe_row(row: Row, group: Group) -> dict[str, Any]:
         "ratio_to_notebook": _ratio(row, notebook),
         "ratio_to_environments_alone": _ratio(row, alone),
         "ratio_to_sync": _ratio(row, sync),
+        "ratio_to_torch": _ratio(row, torch_row),
+        "ratio_to_one_thread": _ratio(row, one_thread) if row.engine == "fused" else None,
         "windows": row.windows,
         "notebook_windows": notebook.windows if notebook else None,
     }

@@ -34,7 +34,11 @@ NUM_ENVS: dict[str, tuple[int, ...]] = {
     "sync": (1, 16, 64, 256),
     "vector": (1, 16, 64, 256, 4096),
     "async": (16,),
+    "fused": (1, 16, 256, 4096),
 }
+
+ALL_NUM_ENVS = (1, 16, 256, 4096, 65_536)
+"""With --all, for every engine that keeps up: async at 16 only, sync up to 256."""
 
 SLOW_ENVIRONMENTS = (("slow_environments:BurnsCpu-v0", 4), ("slow_environments:Waits-v0", 16))
 
@@ -45,10 +49,12 @@ NO_CUDA = "cuda: not measured (no CUDA device)"
 class Options:
     """Measure env steps a second of environments, collecting and training, beside the notebook's."""
 
-    engines: tuple[Literal["sync", "vector", "async"], ...] = ("sync", "vector", "async")
+    engines: tuple[Literal["sync", "vector", "async", "fused"], ...] = ("sync", "vector", "async", "fused")
     """Engines to measure; sync and async together also bring the slow environments."""
     num_envs: tuple[int, ...] = ()
     """Numbers of environments, for every engine; left out, each engine has its own."""
+    all: bool = False
+    """The long table, up to 65,536 environments; takes about twice as long."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to learn: auto is the CPU, and CUDA too where there is a device."""
     seconds: float | None = None

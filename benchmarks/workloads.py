@@ -13,6 +13,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 
 from vecac.algorithm.rollout import Rollout
 from vecac.config import Config
+from vecac.engines.fused_engine import FusedEngine
 from vecac.engines.hardware import choose_threads, resolve_device, torch_threads
 from vecac.engines.selection import make_engine, make_learner, resolve
 from vecac.environments.vector import make_environments
@@ -124,17 +125,19 @@ class Training:
     def __init__(self, config: Config) -> None:
         device = resolve_device(config.device)
         config, _ = resolve(config, device)
+        engine = self._engine = make_engine(config, device, choose_threads(config))
         self.num_threads = choose_threads(config)
-        self._engine = make_engine(config, device, self.num_threads)
-        self._engine.reset()
+        if isinstance(engine, FusedEngine):
+            self.num_threads = engine.num_threads  # fewer if there are few environments
+        engine.reset()
 
     def advance(self) -> int:
-        """Collect one rollout and update."""
+        """Collect one rollout and update; the fused engine as often as one of its calls does."""
         engine = self._engine
         before = engine.env_steps
         # A long rollout takes several calls. All of it belongs into the window that it began in.
         while engine.env_steps == before:
-            engine.iterate(1)
+            engine.iterate(10**9 if isinstance(engine, FusedEngine) else 1)
         return engine.env_steps - before
 
     def close(self) -> None:

@@ -20,14 +20,18 @@ class BlockThreads:
         self._shares = list(pairwise(bounds))
         self._pool = ThreadPoolExecutor(self.count - 1) if self.count > 1 else None
 
-    def run(self, kernel: Callable[..., None], memory: Any, *args: Any) -> None:
-        """Call kernel(memory, first_block, last_block, *args), which must release the GIL, for all blocks."""
+    def run(self, kernel: Callable[..., Any], memory: Any, *args: Any) -> Any:
+        """Call kernel(memory, first_block, last_block, *args), which must release the GIL, for all blocks.
+
+        Returns what the call for the first block does.
+        """
         waiting = []
         if self._pool is not None:
             waiting = [self._pool.submit(kernel, memory, *share, *args) for share in self._shares[1:]]
-        kernel(memory, *self._shares[0], *args)
+        result = kernel(memory, *self._shares[0], *args)
         for other in waiting:
             other.result()
+        return result
 
     def close(self) -> None:
         """End the threads."""

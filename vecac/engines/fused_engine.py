@@ -55,16 +55,17 @@ class FusedEngine:
         self._threads = BlockThreads(num_threads, len(memory.model.works))
         reset, step, observe = self._functions = compile_environment(environment)
         self._begin = specialise(fused.begin, memory, reset)
-        if self._threads.count == 1:
-            self._iterate = specialise(fused.iterate, memory, 1, math.inf, reset, step, observe)
-        else:
-            self._collect = specialise(fused.collect, memory, 0, 1, reset, step, observe)
-            self._learn = specialise(fused.learn, memory, math.inf)
+        self._iterate = specialise(fused.iterate, memory, 0, 1, 1, 1, math.inf, reset, step, observe)
 
     @property
     def network(self) -> ActorCritic:
         """The parameters, which the kernels update in place."""
         return self._shared.network
+
+    @property
+    def num_threads(self) -> int:
+        """CPU threads in use: no more than there are blocks of environments."""
+        return self._threads.count
 
     def optimizer_state(self) -> dict[str, Any]:
         """The state_dict of torch's Adam in the kernels' state."""
@@ -105,12 +106,9 @@ class FusedEngine:
 
     def _advance(self, count: int, pause_at: float) -> bool:
         """Some iterations, at most `count`; whether to return to the caller before the next one."""
-        paused: bool
-        if self._threads.count == 1:
-            paused = self._iterate(self._memory, count, pause_at, *self._functions)
-        else:
-            self._threads.run(self._collect, self._memory, *self._functions)
-            paused = self._learn(self._memory, pause_at)
+        paused: bool = self._threads.run(
+            self._iterate, self._memory, self._threads.count, count, pause_at, *self._functions
+        )
         return paused
 
     def _finished(self) -> "EpisodeRows":
@@ -151,6 +149,7 @@ def _allocate(
         window=np.zeros(fused.WINDOW),
         progress=np.zeros(1, fused.PROGRESS),
         finished=np.zeros(max(FINISHED, num_steps * num_envs), fused.EPISODE),
+        arrivals=aligned(1, np.dtype(np.int64)),
         empty_state=(0.0,) * environment.state_size,
         empty_uniforms=(0.0,) * environment.num_uniforms,
     )

@@ -57,7 +57,7 @@ class KernelParameters:
             mean_n=flat(mean),
             square_n=flat(square),
             works=aligned(blocks, workspace_dtype(*sizes)),
-            sums=np.zeros(blocks, SUMS),
+            sums=aligned(blocks, SUMS),
         )
         self.network = initial_network(config, obs_size, num_actions, seeds)
         views = torch_views(parameters, obs_size)

@@ -18,6 +18,8 @@ import numpy as np
 from numba import njit
 from numba.cpython.unsafe.tuple import tuple_setitem
 
+from vecac.kernels.barrier import meet
+from vecac.kernels.borrowing import borrow
 from vecac.kernels.mlp import (
     LANES,
     backward,
@@ -52,12 +54,14 @@ PROGRESS = np.dtype(
         ("updates", np.int64),
         ("episodes", np.int64),
         ("finished", np.int64),
+        ("paused", np.int64),
         ("learning_rate", np.float64),
         ("grad_norm", np.float64),
     ],
     align=True,
 )
-"""Counters since the start; rows of Memory.finished in use; the last update's rate and norm."""
+"""Counters since the start; rows of Memory.finished in use; whether to return to the caller; the last
+update's rate and norm."""
 
 
 def environment_dtype(state_size: int) -> "np.dtype[Any]":
@@ -77,8 +81,8 @@ class Memory(NamedTuple):
     """All that training reads and writes: arrays of records.
 
     model: Model. environments (N,): environment_dtype. endings_TN: ENDING. window (WINDOW,) float64: the
-    last returns, in a ring. progress (1,): PROGRESS. finished: EPISODE, at least T x N. empty_state,
-    empty_uniforms: tuples of the right length.
+    last returns, in a ring. progress (1,): PROGRESS. finished: EPISODE, at least T x N. arrivals: of
+    the barrier. empty_state, empty_uniforms: tuples of the right length.
     """
 
     model: Any
@@ -87,6 +91,7 @@ class Memory(NamedTuple):
     window: Any
     progress: Any
     finished: Any
+    arrivals: Any
     empty_state: Any
     empty_uniforms: Any
 
@@ -117,9 +122,8 @@ def _store(numbers: Any, values: Any) -> None:
 
 
 @njit
-def _begin_episode(memory: Any, index: int, reset: Any) -> None:
-    environment = memory.environments[index]
-    uniforms = memory.empty_uniforms
+def _begin_episode(environment: Any, reset: Any, empty_uniforms: Any) -> None:
+    uniforms = empty_uniforms
     for i in range(len(uniforms)):
         uniforms = tuple_setitem(uniforms, i, next_uniform(environment))
     _store(environment.state, reset(uniforms))
@@ -128,40 +132,26 @@ def _begin_episode(memory: Any, index: int, reset: Any) -> None:
 
 
 @njit
-def _observe(memory: Any, index: int, obs: Any, observe: Any) -> None:
-    _store(obs, observe(_tuple_of(memory.environments[index].state, memory.empty_state)))
+def _act(environment: Any, work: Any, now: int, lane: int, step: Any, empty_state: Any) -> Any:
+    """Sample a lane's action by its heads and take it; returns the new state."""
+    softmax(work, now, lane)
+    action = sample(work.probability[lane], next_uniform(environment))
+    state, reward, terminated = step(_tuple_of(environment.state, empty_state), action)
+    _store(environment.state, state)
+    environment.length += 1
+    environment.episode_return += reward
+    work.action[lane] = action
+    work.reward[lane] = reward
+    work.terminated[lane] = terminated
+    return state
 
 
 @njit
-def _act(memory: Any, work: Any, now: int, first: int, count: int, step: Any) -> None:
-    """Sample an action in each lane by its heads, and take it."""
-    for lane in range(count):
-        environment = memory.environments[first + lane]
-        softmax(work, now, lane)
-        work.action[lane] = sample(work.probability[lane], next_uniform(environment))
-        state = _tuple_of(environment.state, memory.empty_state)
-        state, reward, terminated = step(state, work.action[lane])
-        _store(environment.state, state)
-        environment.length += 1
-        environment.episode_return += reward
-        work.reward[lane] = reward
-        work.terminated[lane] = terminated
-
-
-@njit
-def _end_episodes(memory: Any, work: Any, t: int, first: int, count: int, reset: Any, observe: Any) -> bool:
-    """Note the episodes that ended at step t and begin new ones; whether there were any."""
-    any_ended = False
-    for lane in range(count):
-        environment = memory.environments[first + lane]
-        if work.terminated[lane] or environment.length >= memory.model.settings[0].time_limit:
-            any_ended = True
-            ending = memory.endings_TN[t, first + lane]
-            ending.length = environment.length
-            ending.episode_return = environment.episode_return
-            _begin_episode(memory, first + lane, reset)
-            _observe(memory, first + lane, work.obs[1 - t % 2, lane], observe)
-    return any_ended
+def _learn_lane(work: Any, now: int, then: int, lane: int, truncated: bool, settings: Any, sums: Any) -> None:
+    """The derivative of one lane's loss, now that the value of its successor is known."""
+    next_value = work.heads[then, lane, work.heads.shape[2] - 1]
+    target = td_target(work.reward[lane], next_value, work.terminated[lane], truncated, settings)
+    differentiate(work, now, lane, work.action[lane], target, settings, sums)
 
 
 @njit
@@ -170,23 +160,32 @@ def _collect_group(
 ) -> None:
     """Take environments first to first + count - 1, at most L, through a rollout."""
     settings, parameters = memory.model.settings[0], memory.model.parameters[0]
+    environments, endings_TN = memory.environments, memory.endings_TN
+    empty_state, empty_uniforms = memory.empty_state, memory.empty_uniforms
     work.d_heads[:] = 0.0  # a lane without an environment adds nothing
     for lane in range(count):
-        _observe(memory, first + lane, work.obs[0, lane], observe)
+        state = _tuple_of(environments[first + lane].state, empty_state)
+        _store(work.obs[0, lane], observe(state))
     forward(parameters, work, 0)
-    for t in range(memory.endings_TN.shape[0]):
+    for t in range(endings_TN.shape[0]):
         now, then = t % 2, 1 - t % 2
-        _act(memory, work, now, first, count, step)
         for lane in range(count):
-            _observe(memory, first + lane, work.obs[then, lane], observe)
+            state = _act(environments[first + lane], work, now, lane, step, empty_state)
+            _store(work.obs[then, lane], observe(state))
         forward(parameters, work, then)
+        any_ended = False
         for lane in range(count):
-            truncated = memory.environments[first + lane].length >= settings.time_limit
-            next_value = work.heads[then, lane, work.heads.shape[2] - 1]
-            target = td_target(work.reward[lane], next_value, work.terminated[lane], truncated, settings)
-            differentiate(work, now, lane, work.action[lane], target, settings, sums)
+            environment = environments[first + lane]
+            truncated = environment.length >= settings.time_limit
+            _learn_lane(work, now, then, lane, truncated, settings, sums)
+            if truncated or work.terminated[lane]:
+                any_ended = True
+                endings_TN[t, first + lane].length = environment.length
+                endings_TN[t, first + lane].episode_return = environment.episode_return
+                _begin_episode(environment, reset, empty_uniforms)
+                _store(work.obs[then, lane], observe(_tuple_of(environment.state, empty_state)))
         backward(work, now)
-        if _end_episodes(memory, work, t, first, count, reset, observe):
+        if any_ended:
             forward(parameters, work, then)
 
 
@@ -194,7 +193,7 @@ def _collect_group(
 def begin(memory: Any, reset: Any) -> None:
     """Begin the first episode of every environment."""
     for index in range(memory.environments.size):
-        _begin_episode(memory, index, reset)
+        _begin_episode(memory.environments[index], reset, memory.empty_uniforms)
 
 
 @njit
@@ -254,10 +253,28 @@ def learn(memory: Any, goal: float) -> Any:
 
 
 @njit
-def iterate(memory: Any, count: int, goal: float, reset: Any, step: Any, observe: Any) -> bool:
-    """Collect and learn `count` times, or until `learn` says to stop; whether it did."""
+def iterate(
+    memory: Any,
+    first_block: int,
+    last_block: int,
+    num_threads: int,
+    count: int,
+    goal: float,
+    reset: Any,
+    step: Any,
+    observe: Any,
+) -> bool:
+    """Collect and learn `count` times, or until `learn` says to stop; whether it did.
+
+    Called on num_threads threads at a time, each with blocks of its own; the one that has block 0 learns.
+    """
+    memory = borrow(memory)
     for _ in range(count):
-        collect(memory, 0, memory.model.works.size, reset, step, observe)
-        if learn(memory, goal):
+        collect(memory, first_block, last_block, reset, step, observe)
+        meet(memory.arrivals, num_threads)
+        if first_block == 0:
+            memory.progress[0].paused = learn(memory, goal)
+        meet(memory.arrivals, num_threads)
+        if memory.progress[0].paused:
             return True
     return False

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from numba import njit
 
+from vecac.kernels.borrowing import borrow
 from vecac.kernels.mlp import (
     LANES,
     ZERO,
@@ -39,11 +40,11 @@ class Memory(NamedTuple):
 
 
 @njit
-def _forward(memory: Any, work: Any, step: int, obs_ND: Any, first: int, count: int) -> None:
+def _forward(parameters: Any, work: Any, step: int, obs_ND: Any, first: int, count: int) -> None:
     for lane in range(count):
         for d in range(obs_ND.shape[1]):
             work.obs[step, lane, d] = obs_ND[first + lane, d]
-    forward(memory.model.parameters[0], work, step)
+    forward(parameters, work, step)
 
 
 @njit
@@ -56,13 +57,14 @@ def prepare(memory: Any) -> None:
 @njit
 def act(memory: Any, first_block: int, last_block: int, t: int) -> None:
     """Sample the actions of step t, for blocks [first_block, last_block), from the policy at obs row t."""
+    memory = borrow(memory)
     num_envs = memory.action_TN.shape[1]
     size = block_size(num_envs, memory.model.works.size)
     for block in range(first_block, last_block):
         work = memory.model.works[block]
         for first in range(block * size, min((block + 1) * size, num_envs), LANES):
             count = min(LANES, num_envs - first)
-            _forward(memory, work, 0, memory.obs_SND[t], first, count)
+            _forward(memory.model.parameters[0], work, 0, memory.obs_SND[t], first, count)
             for lane in range(count):
                 softmax(work, 0, lane)
                 uniform = memory.uniform_TN[t, first + lane]
@@ -70,53 +72,44 @@ def act(memory: Any, first_block: int, last_block: int, t: int) -> None:
 
 
 @njit
-def _cut_off(memory: Any, t: int, index: int) -> bool:
-    """Whether V(s') has to be that of the final observation kept apart from the next row."""
-    truncated = memory.truncated_TN[t, index] and not memory.terminated_TN[t, index]
-    return truncated and memory.final_obs_TND.shape[0] > 0
-
-
-@njit
-def _final_values(memory: Any, work: Any, t: int, first: int, count: int) -> None:
-    """work.final_value of the lanes that were cut off at step t; uses the memory of the next step."""
-    then = 1 - t % 2
-    for lane in range(count):
-        if _cut_off(memory, t, first + lane):
-            _forward(memory, work, then, memory.final_obs_TND[t], first, count)
-            for each in range(count):
-                work.final_value[each] = work.heads[then, each, work.heads.shape[2] - 1]
-            return
+def _learn_lane(memory: Any, work: Any, sums: Any, t: int, lane: int, index: int) -> None:
+    """The derivative of one lane's loss at step t; 0 where the row is not valid."""
+    now, then, last = t % 2, 1 - t % 2, work.heads.shape[2] - 1
+    if not memory.valid_TN[t, index]:
+        work.d_heads[lane] = ZERO
+        return
+    settings = memory.model.settings[0]
+    terminated, truncated = memory.terminated_TN[t, index], memory.truncated_TN[t, index]
+    hidden = memory.final_obs_TND.shape[0] > 0  # by the next episode's first observation
+    next_value = work.final_value[lane] if truncated and hidden else work.heads[then, lane, last]
+    target = td_target(memory.reward_TN[t, index], next_value, terminated, truncated, settings)
+    softmax(work, now, lane)
+    differentiate(work, now, lane, memory.action_TN[t, index], target, settings, sums)
 
 
 @njit
 def _learn_group(memory: Any, work: Any, sums: Any, first: int, count: int) -> None:
     """Add the gradient of environments first to first + count - 1, at most L."""
-    settings = memory.model.settings[0]
-    last = work.heads.shape[2] - 1
-    work.d_heads[:] = ZERO
-    _forward(memory, work, 0, memory.obs_SND[0], first, count)
+    parameters, last = memory.model.parameters[0], work.heads.shape[2] - 1
+    obs_SND, final_obs_TND, truncated_TN = memory.obs_SND, memory.final_obs_TND, memory.truncated_TN
+    work.d_heads[:] = ZERO  # a lane without an environment adds nothing
+    _forward(parameters, work, 0, obs_SND[0], first, count)
     for t in range(memory.action_TN.shape[0]):
         now, then = t % 2, 1 - t % 2
-        _final_values(memory, work, t, first, count)
-        _forward(memory, work, then, memory.obs_SND[t + 1], first, count)
+        if final_obs_TND.shape[0] > 0 and truncated_TN[t, first : first + count].any():
+            _forward(parameters, work, then, final_obs_TND[t], first, count)
+            for lane in range(count):
+                work.final_value[lane] = work.heads[then, lane, last]
+        _forward(parameters, work, then, obs_SND[t + 1], first, count)
         for lane in range(count):
-            index = first + lane
-            if not memory.valid_TN[t, index]:
-                work.d_heads[lane] = ZERO
-                continue
-            next_value = work.heads[then, lane, last]
-            if _cut_off(memory, t, index):
-                next_value = work.final_value[lane]
-            terminated, truncated = memory.terminated_TN[t, index], memory.truncated_TN[t, index]
-            target = td_target(memory.reward_TN[t, index], next_value, terminated, truncated, settings)
-            softmax(work, now, lane)
-            differentiate(work, now, lane, memory.action_TN[t, index], target, settings, sums)
+            _learn_lane(memory, work, sums, t, lane, first + lane)
         backward(work, now)
 
 
 @njit
 def differentiate_rollout(memory: Any, first_block: int, last_block: int) -> None:
     """The gradient and the sums of blocks [first_block, last_block), over their valid rows."""
+    memory = borrow(memory)
     num_envs = memory.action_TN.shape[1]
     size = block_size(num_envs, memory.model.works.size)
     for block in range(first_block, last_block):
