@@ -32,8 +32,8 @@ class Row:
     engine: str | None
     num_envs: int
     device: str
-    learner: str | None = None
     windows: list[float] = field(default_factory=list)
+    learner: str | None = None
 
     @property
     def name(self) -> str:
@@ -63,6 +63,7 @@ def cartpole_group(
         notebook: shared by all groups.
         stack: closes what is made here.
     """
+    configs = [Config(engine=engine, num_envs=num_envs, device=device, learner="torch") for device in devices]
     env_id, mode = Config.env_id, VECTORIZATION_MODES[engine]
     envs = gym.make_vec(env_id, num_envs, vectorization_mode=mode)
     alone = stack.enter_context(closing(EnvironmentsAlone(envs, Config.n_rollout)))
@@ -70,15 +71,14 @@ def cartpole_group(
         Row(NOTEBOOK, notebook, env_id, None, 1, "cpu"),
         Row(ENVIRONMENTS, alone, env_id, engine, num_envs, "cpu"),
     ]
-    for device in devices:
-        by_torch = Config(engine=engine, num_envs=num_envs, device=device, learner="torch")
+    for by_torch in configs:
         timed: list[tuple[str, Any, Config]] = [(COLLECTING, CollectingAlone, by_torch)]
-        if device == "cpu":
+        if by_torch.device == "cpu":
             compiled = replace(by_torch, learner="compiled")
             timed = [(COLLECTING, CollectingAlone, compiled), (TRAINING, Training, compiled)]
         for what, workload, config in (*timed, (TRAINING, Training, by_torch)):
             running = stack.enter_context(closing(workload(config)))
-            group.append(Row(what, running, env_id, engine, num_envs, device, config.learner))
+            group.append(Row(what, running, env_id, engine, num_envs, config.device, learner=config.learner))
     return group
 
 
@@ -89,7 +89,7 @@ def fused_group(num_envs: int, notebook: Notebook, stack: ExitStack) -> Group:
         config = Config(engine="fused", num_envs=num_envs, num_threads=num_threads, total_timesteps=10**15)
         training = stack.enter_context(closing(Training(config)))
         if num_threads == 1 or training.num_threads > 1:
-            group.append(Row(TRAINING, training, Config.env_id, "fused", num_envs, "cpu", "compiled"))
+            group.append(Row(TRAINING, training, Config.env_id, "fused", num_envs, "cpu", learner="compiled"))
     return group
 
 
@@ -100,7 +100,7 @@ def slow_group(env_id: str, num_envs: int, stack: ExitStack) -> Group:
     for engine in engines:
         config = Config(env_id=env_id, engine=engine, num_envs=num_envs, device="cpu", learner="compiled")
         workload = stack.enter_context(closing(CollectingAlone(config)))
-        group.append(Row(COLLECTING, workload, env_id, engine, num_envs, "cpu", "compiled"))
+        group.append(Row(COLLECTING, workload, env_id, engine, num_envs, "cpu", learner="compiled"))
     return group
 
 
@@ -148,9 +148,7 @@ def describe_row(row: Row, group: Group) -> dict[str, Any]:
     alone = next((other for other in group if other.what == ENVIRONMENTS and learns), None)
     sync = next((other for other in group if other.engine == "sync" and row.engine == "async"), None)
     same = [other for other in group if other.what == row.what and other is not row]
-    torch_row = next(
-        (other for other in same if other.learner == "torch" and row.learner == "compiled"), None
-    )
+    by_torch = [other for other in same if other.learner == "torch" and row.learner == "compiled"]
     one_thread = next((other for other in same if other.workload.num_threads == 1), None)
     return {
         "name": row.name,
@@ -165,7 +163,7 @@ def describe_row(row: Row, group: Group) -> dict[str, Any]:
         "ratio_to_notebook": _ratio(row, notebook),
         "ratio_to_environments_alone": _ratio(row, alone),
         "ratio_to_sync": _ratio(row, sync),
-        "ratio_to_torch": _ratio(row, torch_row),
+        "ratio_to_torch": _ratio(row, next(iter(by_torch), None)),
         "ratio_to_one_thread": _ratio(row, one_thread) if row.engine == "fused" else None,
         "windows": row.windows,
         "notebook_windows": notebook.windows if notebook else None,

@@ -37,10 +37,25 @@ NUM_ENVS: dict[str, tuple[int, ...]] = {
     "fused": (1, 16, 256, 4096),
 }
 
-ALL_NUM_ENVS = (1, 16, 256, 4096, 65_536)
-"""With --all, for every engine that keeps up: async at 16 only, sync up to 256."""
+ALL_NUM_ENVS: dict[str, tuple[int, ...]] = {
+    "sync": (1, 16, 64, 256, 4096),
+    "vector": (1, 16, 64, 256, 4096, 65_536),
+    "async": (16,),
+    "fused": (1, 16, 64, 256, 4096, 65_536),
+}
+"""With --all."""
+
+CEILING_NUM_ENVS = 16
+"""The fused row, on one thread, that is set against what the machine could multiply and add."""
 
 SLOW_ENVIRONMENTS = (("slow_environments:BurnsCpu-v0", 4), ("slow_environments:Waits-v0", 16))
+
+COMPARED = {
+    "ratio_to_sync": "sync",
+    "ratio_to_torch": "training by torch",
+    "ratio_to_one_thread": "one thread",
+}
+"""Ratios that get a line below the table."""
 
 NO_CUDA = "cuda: not measured (no CUDA device)"
 
@@ -54,7 +69,7 @@ class Options:
     num_envs: tuple[int, ...] = ()
     """Numbers of environments, for every engine; left out, each engine has its own."""
     all: bool = False
-    """The long table, up to 65,536 environments; takes about twice as long."""
+    """The long table, up to 65,536 environments."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to learn: auto is the CPU, and CUDA too where there is a device."""
     seconds: float | None = None
@@ -83,13 +98,16 @@ def choose_devices(requested: str) -> list[str]:
 def make_groups(options: Options, devices: Sequence[str], stack: ExitStack) -> "list[Group]":
     """Everything that will be timed, made once; the stack closes it."""
     from notebook import Notebook
-    from rows import cartpole_group, slow_group
+    from rows import cartpole_group, fused_group, slow_group
 
     notebook = stack.enter_context(closing(Notebook()))
+    sizes = ALL_NUM_ENVS if options.all else NUM_ENVS
     groups = [
-        cartpole_group(engine, num_envs, devices, notebook, stack)
+        fused_group(num_envs, notebook, stack)
+        if engine == "fused"
+        else cartpole_group(engine, num_envs, devices, notebook, stack)
         for engine in dict.fromkeys(options.engines)
-        for num_envs in options.num_envs or NUM_ENVS[engine]
+        for num_envs in options.num_envs or sizes[engine]
     ]
     if {"sync", "async"} <= set(options.engines):
         groups += [slow_group(env_id, num_envs, stack) for env_id, num_envs in SLOW_ENVIRONMENTS]
@@ -108,10 +126,11 @@ def format_report(record: dict[str, Any]) -> str:
         lines.append([row["name"], *rates, *ratios])
     settings = record["settings"]
     wins = [
-        f"{row['name']}: {row['ratio_to_sync']['median']:.2f} times sync "
-        f"({row['ratio_to_sync']['min']:.2f} to {row['ratio_to_sync']['max']:.2f})"
+        f"{row['name']}: {row[key]['median']:.2f} times {other} "
+        f"({row[key]['min']:.2f} to {row[key]['max']:.2f})"
+        for key, other in COMPARED.items()
         for row in record["rows"]
-        if row["ratio_to_sync"]
+        if row[key]
     ]
     return "\n".join(
         [
@@ -127,6 +146,7 @@ def format_report(record: dict[str, Any]) -> str:
 
 
 def _command(options: Options) -> int:
+    from ceiling import describe_ceiling
     from rows import describe_rows, measure_rounds
 
     devices = choose_devices(options.device)
@@ -142,6 +162,11 @@ def _command(options: Options) -> int:
     rows = describe_rows(groups)
     settings = asdict(options) | {"devices": devices, "seconds": seconds, "rounds": rounds}
     notes = [NO_CUDA] if "cuda" not in devices and options.device != "cpu" else []
+    fused = next(
+        (row for row in rows if row["engine"] == "fused" and row["num_envs"] == CEILING_NUM_ENVS), None
+    )
+    if fused is not None:
+        notes.append(describe_ceiling(fused["name"], fused["median"]))
     record = make_record("steps_per_sec", settings, rows, notes)
     if not options.json:
         print(format_report(record))

@@ -31,7 +31,7 @@ class Options:
 
     seeds: int = 20
     """Seeds to run: 1 to this number."""
-    engine: Literal["sync", "async", "vector"] = "vector"
+    engine: Literal["sync", "async", "vector", "fused"] = "vector"
     """As in vecac.train."""
     num_envs: int = 16
     """As in vecac.train."""

@@ -23,6 +23,7 @@ from vecac.recording.run_folder import describe_run, write_json
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
+import ceiling
 import learning_curve
 import slow_environments
 import steps_per_sec
@@ -56,7 +57,10 @@ def test_the_record_says_where_and_how_it_was_measured(smallest_run):
     names = [row["name"] for row in record["rows"] if row["device"] == "cpu"]
     assert names == [
         "notebook",
-        *(f"sync 2, {what}" for what in ("environments alone", "collecting alone", "training")),
+        *(
+            f"sync 2, {what}"
+            for what in ("environments alone", "collecting alone", "training", "training by torch")
+        ),
     ]
     assert all(row.keys() >= ROW_KEYS for row in record["rows"])
 
@@ -173,6 +177,26 @@ def test_the_notebook_s_row_has_the_windows_of_all_groups():
     assert [row["name"] for row in rows] == ["notebook", "sync 16, training", "vector 16, training"]
     assert rows[0]["windows"] == [2, 4, 1, 2]
     assert [row["ratio_to_notebook"]["median"] for row in rows] == [1, 3, 6]
+
+
+def test_the_fused_rows_have_a_ceiling_and_the_threads_are_compared(capsys):
+    flags = ["--engines", "fused", "--num-envs", "16", "65", "--seconds", "0.05"]
+    assert steps_per_sec.main(flags) == 0
+    record = json.loads(capsys.readouterr().out.splitlines()[-1])
+    (note,) = [note for note in record["notes"] if "multiply-adds" in note]
+    assert note.startswith("fused 16, training, 1 thread(s): its network's 3,840 multiply-adds a step are ")
+    names = [row["name"] for row in record["rows"]]
+    assert names[:3] == ["notebook", "fused 16, training, 1 thread(s)", "fused 65, training, 1 thread(s)"]
+    for row in record["rows"][3:]:  # where there is a second core
+        assert row["name"] == "fused 65, training, 2 thread(s)"
+        assert row["ratio_to_one_thread"]["median"] > 0.2
+    assert record["rows"][1]["ratio_to_notebook"]["median"] > 100
+
+
+def test_multiply_adds_by_hand():
+    """H = 256: W1 4 and 2 heads forward; 2 x 2 for the heads, 4 + 1 for W1 and its bias backward."""
+    assert ceiling.multiply_adds_per_env_step() == 256 * (4 + 2) + 256 * (2 * 2 + 4 + 1)
+    assert 1e8 < ceiling.measure_multiply_adds() < 1e12
 
 
 def test_async_is_compared_with_sync_on_slow_environments():
