@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,6 +32,8 @@ class Options:
 
     seeds: int = 20
     """Seeds to run: 1 to this number."""
+    trainer: Literal["vecac", "sb3-a2c", "sb3-ppo"] = "vecac"
+    """Who trains: vecac, or Stable-Baselines3 with the settings that its Zoo tuned for CartPole-v1."""
     engine: Literal["sync", "async", "vector", "fused"] = "vector"
     """As in vecac.train."""
     num_envs: int = 16
@@ -43,6 +46,11 @@ class Options:
     """Runs at a time; more than one slow each other down."""
 
     def __post_init__(self) -> None:
+        if self.trainer != "vecac" and find_spec("stable_baselines3") is None:
+            raise UsageError(
+                f"{flag('trainer')} {self.trainer} is not installed: "
+                "pip install -c constraints.txt -e '.[peers]'"
+            )
         for name in ("seeds", "jobs"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{flag(name)} must be 1 or more, not {getattr(self, name)}")
@@ -60,6 +68,17 @@ def run_seed(options: Options, seed: int) -> dict[str, Any]:
     start_up_seconds is everything around the training: the interpreter, the imports, making the
     environments, and the end of the process.
     """
+    start = time.perf_counter()
+    result = _run_vecac(options, seed) if options.trainer == "vecac" else _run_peer(options, seed)
+    wall_seconds = time.perf_counter() - start
+    names = ("solved_at_env_steps", "solved_at_seconds", "env_steps", "seconds", "last_100_return_mean")
+    run = {"seed": seed} | {name: result[name] for name in names}
+    run["start_up_seconds"] = wall_seconds - result["seconds"]
+    print(f"seed {seed}: solved at {run['solved_at_env_steps']} env steps", file=sys.stderr, flush=True)
+    return run
+
+
+def _run_vecac(options: Options, seed: int) -> dict[str, Any]:
     settings = {
         "env-id": ENV_ID,
         "target-return": TARGET_RETURN,
@@ -73,24 +92,30 @@ def run_seed(options: Options, seed: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as log_dir:
         flags = [f"--{name}={value}" for name, value in settings.items()]
         command = [sys.executable, "-m", "vecac.train", "--quiet", f"--log-dir={log_dir}", *flags]
-        start = time.perf_counter()
         # Standard output is this benchmark's own, whatever the run prints.
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        wall_seconds = time.perf_counter() - start
         (path,) = Path(log_dir).glob("*/result.json")
-        result = json.loads(path.read_text(encoding="utf-8"))
-    names = ("solved_at_env_steps", "solved_at_seconds", "env_steps", "seconds", "last_100_return_mean")
-    run = {"seed": seed} | {name: result[name] for name in names}
-    run["start_up_seconds"] = wall_seconds - result["seconds"]
-    print(f"seed {seed}: solved at {run['solved_at_env_steps']} env steps", file=sys.stderr, flush=True)
-    return run
+        result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return result
+
+
+def _run_peer(options: Options, seed: int) -> dict[str, Any]:
+    program = Path(__file__).with_name("peer_sb3_solve.py")
+    algorithm = options.trainer.removeprefix("sb3-")
+    command = [sys.executable, str(program), algorithm, str(seed), str(options.max_steps)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
 
 
 def describe_runs(options: Options, runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """All seeds as one JSON-ready row; the summaries of steps and seconds are over solved seeds only."""
     solved = [run for run in runs if run["solved_at_env_steps"] is not None]
     return {
-        "name": f"{options.engine} {options.num_envs}, learning rate {options.learning_rate:g}",
+        "name": f"{options.engine} {options.num_envs}, learning rate {options.learning_rate:g}"
+        if options.trainer == "vecac"
+        else options.trainer,
+        "trainer": options.trainer,
         "engine": options.engine,
         "num_envs": options.num_envs,
         "learning_rate": options.learning_rate,

@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 import peer_process
 import peers
+import time_to_solve
 from peers import FAILED, FUSED, NOT_INSTALLED, PEERS, Options, Row, describe_row, make_rows
 
 RECORD_KEYS = {"benchmark", "hardware", "versions", "git_commit", "command_line", "settings", "notes", "rows"}
@@ -271,3 +272,19 @@ def test_envpool_counts_cartpole_s_transitions():
         alone.envs.step = recorded_step
         env_steps = sum(alone.advance() for _ in range(20))
     assert env_steps == sum(rewards) < 600
+
+
+def test_time_to_solve_refuses_a_trainer_that_is_not_there(monkeypatch, capsys):
+    monkeypatch.setattr(time_to_solve, "find_spec", lambda name: None)
+    assert time_to_solve.main(["--trainer", "sb3-ppo"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: --trainer sb3-ppo is not installed: pip install")
+
+
+def test_time_to_solve_runs_stable_baselines3(capsys):
+    pytest.importorskip("stable_baselines3", reason="needs the peers extra")
+    flags = ["--trainer", "sb3-ppo", "--seeds", "1", "--max-steps", "600"]
+    assert time_to_solve.main(flags) == 0
+    record = json.loads(capsys.readouterr().out.splitlines()[-1])
+    (row,) = record["rows"]
+    assert (row["name"], row["solved"], row["runs"][0]["env_steps"]) == ("sb3-ppo", 0, 768)  # 3 x 8 x 32

@@ -89,17 +89,18 @@ class Environments:
         if action.shape != (self.num_envs,) or action.dtype.kind != "i":
             raise ValueError(f"action must be ({self.num_envs},) integers, not {action.shape} {action.dtype}")
         self._steps += 1
-        raw_obs, raw_reward, terminated, truncated, info = self._guarded(
-            self._envs.step, action + self._first_action
-        )
+        if self._first_action:
+            action = action + self._first_action
+        raw_obs, raw_reward, terminated, truncated, info = self._guarded(self._envs.step, action)
         obs = self.obs
         reward, terminated, truncated = self._scalars(raw_reward, terminated, truncated)
         next_obs = self._observations(raw_obs)
         if self._mode is AutoresetMode.NEXT_STEP:
             valid = ~self._resets_next
-            reward[self._resets_next] = 0.0
-            terminated &= valid
-            truncated &= valid
+            if not valid.all():
+                reward[self._resets_next] = 0.0
+                terminated &= valid
+                truncated &= valid
             self._resets_next = terminated | truncated
             self.obs = next_obs
         else:
@@ -160,8 +161,7 @@ class Environments:
 
     def _observations(self, raw_obs: Any) -> NDArray[np.float32]:
         """A float32 copy in C order, checked: the environment may reuse or share what it returned."""
-        with np.errstate(over="ignore"):  # beyond float32 becomes infinite, which is refused below
-            obs = np.array(raw_obs, dtype=np.float32, order="C")
+        obs = _to_float32(raw_obs)
         self._require_shape("observations", obs, (self.num_envs, self.obs_size))
         self._require_finite("observation", obs)
         return obs
@@ -169,11 +169,11 @@ class Environments:
     def _scalars(
         self, reward: Any, terminated: Any, truncated: Any
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
-        with np.errstate(over="ignore"):
-            reward = np.array(reward, dtype=np.float32)
+        reward = _to_float32(reward)
         terminated, truncated = np.array(terminated, np.bool_), np.array(truncated, np.bool_)
-        for name, array in (("reward", reward), ("terminated", terminated), ("truncated", truncated)):
-            self._require_shape(name, array, (self.num_envs,))
+        if not reward.shape == terminated.shape == truncated.shape == (self.num_envs,):
+            for name, array in (("reward", reward), ("terminated", terminated), ("truncated", truncated)):
+                self._require_shape(name, array, (self.num_envs,))
         return reward, terminated, truncated
 
     def _require_shape(
@@ -195,6 +195,14 @@ class Environments:
                 f"environment {index} returned the {what} {array[index].tolist()} at its step "
                 f"{self._steps}; only finite float32 numbers can be learned from"
             )
+
+
+def _to_float32(numbers: Any) -> NDArray[np.float32]:
+    """A copy in C order; what is beyond float32 becomes infinite, in silence."""
+    if isinstance(numbers, np.ndarray) and numbers.dtype == np.float32:
+        return np.array(numbers, order="C")
+    with np.errstate(over="ignore"):
+        return np.array(numbers, dtype=np.float32, order="C")
 
 
 def make_environments(config: Config, render_mode: str | None = None) -> Environments:

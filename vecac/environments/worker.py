@@ -94,10 +94,13 @@ class GuardedEnv(gym.Wrapper[Observation, Any, Observation, Any]):
         self._first_obs = None
         try:
             obs, reward, terminated, truncated, _ = self.env.step(action)
-            obs = self._checked(obs)
+            # Tests of identity first: this runs in every env step, and most environments pass them.
+            if type(obs) is not np.ndarray or obs.dtype is not self._dtype or obs.shape != self._shape:
+                obs = self._checked(obs)
             if type(reward) is not float:
                 reward = self._number(reward)
-            terminated, truncated = bool(terminated), bool(truncated)
+            if type(terminated) is not bool or type(truncated) is not bool:
+                terminated, truncated = bool(terminated), bool(truncated)
         except (Exception, SystemExit) as error:
             raise self._explain(error) from error
         if terminated or truncated:
