@@ -1,5 +1,6 @@
 """Kernels are cached on disk, never used when stale, and compiled in memory where there is no place."""
 
+import dataclasses
 import os
 import shutil
 import time
@@ -10,6 +11,7 @@ from kernel_support import LINE
 from support import run
 
 import vecac
+from vecac.errors import UsageError
 from vecac.kernels import compiling
 from vecac.kernels.compiling import compile_environment, specialise
 
@@ -118,3 +120,18 @@ def test_a_kernel_takes_no_other_arguments_than_it_was_compiled_for():
     assert kernel(130, 3) == 44
     with pytest.raises(TypeError, match="No matching definition"):
         kernel("130", 3)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"reset": lambda uniforms: "here"},
+        {"step": lambda state, action: (state, 1.0)},
+        {"observe": lambda state: state},  # two numbers, where five were promised
+    ],
+    ids=lambda wrong: next(iter(wrong)),
+)
+def test_an_environment_that_cannot_be_compiled_is_refused_in_one_line(wrong):
+    with pytest.raises(UsageError, match=r"the compiled environment cannot be compiled: ") as refusal:
+        compile_environment(dataclasses.replace(LINE, **wrong))
+    assert "\n" not in str(refusal.value)

@@ -1,5 +1,6 @@
 from contextlib import closing
 
+import numpy as np
 import pytest
 import torch
 
@@ -7,6 +8,7 @@ from vecac.algorithm.network import ActorCritic
 from vecac.config import Config
 from vecac.engines.evaluation import Evaluation, evaluate, make_evaluation_environments
 from vecac.environments.vector import make_environments
+from vecac.transition import Transition
 
 
 def config(name="Counting", **settings):
@@ -30,6 +32,28 @@ def test_every_environment_plays_its_share_and_short_episodes_are_not_favoured(m
     result = play(settings, 3)
     assert sorted(result.returns) == [1 + 2, 1 + 2, 11 + 12 + 13]
     assert sorted(result.lengths) == [2, 2, 3]
+
+
+class Metronomes:
+    """Three environments whose episodes last 1, 2 and 3 steps, each with the reward 1 a step."""
+
+    num_envs, obs_size, num_actions = 3, 2, 2
+
+    def reset(self, seeds=None):
+        self.steps = 0
+        self.obs = np.zeros((3, 2), np.float32)
+        return self.obs
+
+    def step(self, action):
+        self.steps += 1
+        ended = self.steps % np.array([1, 2, 3]) == 0
+        never, ones = np.zeros(3, np.bool_), np.ones(3, np.float32)
+        return Transition(self.obs, ones, ended, never, self.obs, ~never)
+
+
+def test_odd_episodes_go_to_the_first_environments_one_each():
+    result = evaluate(ActorCritic(2, 2), Metronomes(), 5, sampled=False, seed=1)
+    assert sorted(result.lengths) == [1, 1, 2, 2, 3]
 
 
 def test_statistics_by_hand():

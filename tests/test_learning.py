@@ -1,5 +1,7 @@
 """Whether it learns, on problems with a known answer, each with a control that must not get there."""
 
+import math
+import statistics
 from contextlib import closing
 from dataclasses import replace
 
@@ -8,9 +10,9 @@ import torch
 
 from vecac.config import Config
 from vecac.engines.gymnasium_engine import GymnasiumEngine
-from vecac.engines.learner import TorchLearner
+from vecac.engines.selection import make_engine, make_learner, resolve
 from vecac.environments.vector import make_environments
-from vecac.seeding import seed_sequences
+from vecac.recording.metrics import EpisodeStatistics
 from vecac.train import train
 
 MODES = ["next-step", "same-step", "disabled"]
@@ -21,8 +23,7 @@ SCALE = 0.1  # errors stay below 1, where smooth L1 is a square and its minimum 
 def learn(config, updates):
     """The network after some updates."""
     with closing(make_environments(config)) as environments:
-        sizes = environments.obs_size, environments.num_actions
-        learner = TorchLearner(config, *sizes, torch.device("cpu"), seed_sequences(config.seed))
+        learner = make_learner(config, environments, torch.device("cpu"), num_threads=1)
         engine = GymnasiumEngine(config, environments, learner)
         engine.reset()
         while engine.updates < updates:
@@ -38,14 +39,20 @@ def echo_accuracy(config):
 
 
 ECHO = Config(
-    env_id="scripted_environments:Echo-v0", num_envs=16, gamma=0.0, reward_scale=1.0, learning_rate=3e-3
+    env_id="scripted_environments:Echo-v0",
+    num_envs=16,
+    gamma=0.0,
+    reward_scale=1.0,
+    learning_rate=3e-3,
+    learner="torch",
 )
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("td_lambda", [0.0, 0.9])
-def test_the_policy_learns_to_repeat_its_observation(mode, td_lambda):
-    assert echo_accuracy(replace(ECHO, autoreset_mode=mode, td_lambda=td_lambda)) > 0.95
+@pytest.mark.parametrize(("learner", "td_lambda"), [("torch", 0.0), ("torch", 0.9), ("compiled", 0.0)])
+def test_the_policy_learns_to_repeat_its_observation(mode, learner, td_lambda):
+    config = replace(ECHO, autoreset_mode=mode, learner=learner, td_lambda=td_lambda)
+    assert echo_accuracy(config) > 0.95
 
 
 def test_control_without_the_reward_it_learns_nothing():
@@ -100,3 +107,29 @@ def test_cartpole_is_solved_at_the_defaults(tmp_path, seed):
     result = train(Config(seed=seed, log_dir=str(tmp_path), quiet=True))
     assert result.solved_at_env_steps <= 800_000
     assert result.eval_return_mean >= 475
+
+
+def env_steps_to_solve(engine, seed):
+    """CartPole-v1 at the default settings."""
+    config, _ = resolve(Config(engine=engine, seed=seed), torch.device("cpu"))
+    episodes = EpisodeStatistics()
+    with closing(make_engine(config, torch.device("cpu"), 1)) as made:
+        made.reset()
+        while not episodes.reaches(475.0) and made.env_steps < 1_000_000:
+            episodes.add(made.iterate(1000, goal=475.0).episodes)
+        return made.env_steps
+
+
+@pytest.mark.slow
+def test_fused_and_sync_need_equally_many_env_steps():
+    """Mann & Whitney's U test (1947) of 20 seeds each, two-sided at 1 %: |z| below 2.58."""
+    seeds = range(1, 21)
+    fused, sync = ([env_steps_to_solve(engine, seed) for seed in seeds] for engine in ("fused", "sync"))
+    assert max(fused) < 1_000_000
+    assert max(sync) < 1_000_000
+    wins = sum((a > b) + 0.5 * (a == b) for a in fused for b in sync)
+    z = (wins - 20 * 20 / 2) / math.sqrt(20 * 20 * (20 + 20 + 1) / 12)
+    print(
+        f"median env steps: fused {statistics.median(fused):,}, sync {statistics.median(sync):,}; z = {z:.2f}"
+    )
+    assert abs(z) < 2.58

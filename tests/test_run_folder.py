@@ -102,6 +102,7 @@ def test_config_json(tmp_path, monkeypatch):
         "gymnasium": version("gymnasium"),
         "numpy": version("numpy"),
         "tensorboard": version("tensorboard"),
+        "numba": version("numba"),
     }
     assert saved["git_commit"] == run_folder.git_commit()
     assert saved["command_line"] == ["train.py", "--num-envs", "3"]
@@ -157,3 +158,10 @@ def test_the_result_has_exactly_the_documented_fields():
     ]  # fmt: skip
     assert content == {name: values[name] for name in content}
     assert set(values) - set(content) == {"run_dir"}
+
+
+def test_a_package_that_is_not_installed_has_no_version(monkeypatch):
+    monkeypatch.setattr(run_folder, "PACKAGES", ("numpy", "no-such-package"))
+    versions = describe_run(Config(), "cpu", 1)["versions"]
+    assert versions["numpy"] == version("numpy")
+    assert versions["no-such-package"] is None

@@ -16,7 +16,9 @@ from typing import Any
 
 import numba
 from numba import njit, typeof, types
+from numba.core.errors import NumbaError
 
+from vecac.errors import UsageError
 from vecac.kernels.environment import CompiledEnvironment
 
 KEPT_SECONDS = 30 * 24 * 3600
@@ -69,17 +71,27 @@ def specialise(function: Any, *args: Any) -> Any:
 
 
 def compile_environment(environment: CompiledEnvironment) -> tuple[Any, Any, Any]:
-    """The environment's reset, step and observe as compiled functions, in strict arithmetic."""
+    """The environment's reset, step and observe as compiled functions, in strict arithmetic.
+
+    Raises:
+        UsageError: numba cannot compile one of them to the type that CompiledEnvironment asks for.
+    """
     state = types.UniTuple(types.float64, environment.state_size)
     obs = types.UniTuple(types.float64, environment.obs_size)
     uniforms = types.UniTuple(types.float64, environment.num_uniforms)
     transition = types.Tuple((state, types.float64, types.boolean))
     sources = [Path(environment.step.__code__.co_filename)]
-    return (
-        _compile(environment.reset, state(uniforms), sources),
-        _compile(environment.step, transition(state, types.int64), sources),
-        _compile(environment.observe, obs(state), sources),
+    functions = (
+        (environment.reset, state(uniforms)),
+        (environment.step, transition(state, types.int64)),
+        (environment.observe, obs(state)),
     )
+    try:
+        reset, step, observe = (_compile(function, signature, sources) for function, signature in functions)
+    except NumbaError as error:
+        reason = " ".join(str(error).split())
+        raise UsageError(f"{sources[0]}: the compiled environment cannot be compiled: {reason}") from error
+    return reset, step, observe
 
 
 def _compile(function: Callable[..., Any], signature: Any, sources: Sequence[Path]) -> Any:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from datetime import datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from vecac.config import Config
 from vecac.errors import UsageError
 from vecac.recording.atomic import write_atomically
 
-PACKAGES = ("torch", "gymnasium", "numpy", "tensorboard")
+PACKAGES = ("torch", "gymnasium", "numpy", "tensorboard", "numba")
 
 
 @dataclass(frozen=True)
@@ -96,10 +96,18 @@ def describe_run(config: Config, device: str, num_threads: int) -> dict[str, Any
         **resolved,
         "device_requested": config.device,
         "versions": {"vecac": vecac.__version__, "python": platform.python_version()}
-        | {package: version(package) for package in PACKAGES},
+        | {package: _version(package) for package in PACKAGES},
         "git_commit": git_commit(),
         "command_line": sys.argv,
     }
+
+
+def _version(package: str) -> str | None:
+    """Of an installed package; None of one that is not there, as numba may not be."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def git_commit() -> str | None:
