@@ -12,6 +12,7 @@ from kernel_support import kernel_gradient, random_rollout, state_of
 
 from vecac.algorithm.rollout import Rollout
 from vecac.config import Config
+from vecac.engines import compiled_learner
 from vecac.engines.compiled_learner import CompiledLearner
 from vecac.engines.gymnasium_engine import GymnasiumEngine
 from vecac.engines.learner import TorchLearner
@@ -112,7 +113,9 @@ def test_the_seed_decides_everything():
     assert episodes
 
 
-def test_the_number_of_threads_changes_no_bit():
+@pytest.mark.parametrize("acted_for_alone", [0, 16_384])
+def test_the_number_of_threads_changes_no_bit(monkeypatch, acted_for_alone):
+    monkeypatch.setattr(compiled_learner, "ACTED_FOR_ALONE", acted_for_alone)
     results = [train("vector", count, updates=5, num_envs=200)[0] for count in (1, 2, 3)]
     assert torch.equal(results[0], results[1])
     assert torch.equal(results[0], results[2])

@@ -19,6 +19,9 @@ from vecac.kernels.compiling import specialise
 from vecac.kernels.model import update
 from vecac.seeding import SeedSequences
 
+ACTED_FOR_ALONE = 16_384
+"""Fewer environments than this are acted for on one thread, which is done before another has woken up."""
+
 
 class CompiledLearner:
     """Owns the network, Adam's state and the policy's random stream; see contracts.Learner.
@@ -39,7 +42,9 @@ class CompiledLearner:
         self._generator = np.random.default_rng(seeds.policy)
         self._num_updates, self._learning_rate = 0, config.learning_rate
         self._uniform_TN = np.zeros((config.n_rollout, config.num_envs))
-        self._threads = BlockThreads(num_threads, len(self._shared.model.works))
+        blocks = len(self._shared.model.works)
+        self._threads = BlockThreads(num_threads, blocks)
+        self._acting = self._threads if config.num_envs >= ACTED_FOR_ALONE else BlockThreads(1, blocks)
         self._rollout: Rollout | None = None
         memory = self._memory = self._bind(Rollout(1, 1, obs_size, False, self.device))
         self._prepare = specialise(kernels.prepare, memory)
@@ -64,7 +69,7 @@ class CompiledLearner:
     def act(self, rollout: Rollout, t: int) -> NDArray[np.int64]:
         """Sample the actions (N,) of step t from the policy at row t; they are kept in the rollout."""
         memory = self._bind(rollout)
-        self._threads.run(self._act, memory, t)
+        self._acting.run(self._act, memory, t)
         action_N: NDArray[np.int64] = memory.action_TN[t]
         return action_N
 
