@@ -7,6 +7,8 @@ from typing import Literal, get_args, get_origin, get_type_hints
 
 import vecac
 from vecac.config import Config, flag
+from vecac.kernels import catalogue
+from vecac.kernels.compiling import compile_environment
 from vecac.recording.metrics import METRICS
 
 ROOT = Path(__file__).parent.parent
@@ -62,6 +64,19 @@ def test_the_two_commands_stand_as_promised():
 def test_links_lead_somewhere():
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+def test_the_environment_of_ones_own_compiles(monkeypatch):
+    monkeypatch.setattr(catalogue, "_ENVIRONMENTS", {})
+    (code,) = re.findall(r"```python\n(import math\n.*?)```", README, re.DOTALL)
+    exec(compile(code, __file__, "exec"), {})
+    environment = catalogue.find("Swing-v0")
+    reset, step, observe = compile_environment(environment)
+    state = reset((0.25,))
+    assert state == environment.reset((0.25,))
+    assert step(state, 2) == environment.step(state, 2)
+    assert observe(state) == environment.observe(state)
+    assert len(observe(state)) == environment.obs_size
 
 
 if __name__ == "__main__":

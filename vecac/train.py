@@ -45,7 +45,7 @@ def train(config: Config, stop: StopRequest | None = None) -> Result:
     config, choices = resolve(config, device)
     num_threads = choose_threads(config)
     with stop, torch_threads(num_threads if config.learner == "torch" else 1), ExitStack() as cleanup:
-        with console.waiting("compiling kernels for this machine; they are kept for later runs"):
+        with console.waiting(_what_takes_long(config)):
             engine = cleanup.enter_context(closing(make_engine(config, device, num_threads)))
         run_dir = create_run_folder(config)
         write_json(run_dir / "config.json", describe_run(config, str(device), num_threads))
@@ -65,6 +65,12 @@ def train(config: Config, stop: StopRequest | None = None) -> Result:
         result = recorder.finish("interrupted" if stop.requested() else stop_reason, evaluations)
     console.line(describe_result(result))
     return result
+
+
+def _what_takes_long(config: Config) -> str:
+    if config.learner == "compiled":
+        return f"compiling kernels for {config.env_id} on this machine; they are kept for later runs"
+    return f"starting {config.num_envs} environments"
 
 
 def _learn(engine: "Engine", recorder: "RunRecorder", stop: StopRequest) -> "StopReason":
