@@ -6,7 +6,7 @@ from vecac.engines.block_threads import BlockThreads
 
 
 @pytest.mark.parametrize(
-    ("num_threads", "num_blocks", "count"), [(1, 5, 1), (2, 5, 2), (8, 3, 3), (3, 64, 3)]
+    ("num_threads", "num_blocks", "count"), [(1, 5, 1), (2, 5, 2), (8, 3, 1), (8, 6, 3), (3, 64, 3)]
 )
 def test_every_block_is_run_once(num_threads, num_blocks, count):
     threads = BlockThreads(num_threads, num_blocks)
@@ -20,17 +20,17 @@ def test_every_block_is_run_once(num_threads, num_blocks, count):
 
 def test_they_run_at_the_same_time_and_are_gone_after_close():
     before = threading.active_count()
-    threads, meeting = BlockThreads(3, 3), threading.Barrier(3, timeout=30)
+    threads, meeting = BlockThreads(3, 6), threading.Barrier(3, timeout=30)
     threads.run(lambda *_: meeting.wait(), None)
     threads.close()
     assert threading.active_count() == before
 
 
 def test_what_a_thread_raises_is_raised():
-    threads = BlockThreads(2, 2)
+    threads = BlockThreads(2, 4)
 
     def fail(memory, first, last):
-        if first == 1:
+        if first == 2:
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

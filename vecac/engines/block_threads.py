@@ -5,6 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 
+BLOCKS_A_THREAD = 2
+"""Fewer are not worth a thread: on a busy machine it waits longer for the others than it works."""
+
 
 class BlockThreads:
     """Threads that share out blocks; which of them runs a block changes no number.
@@ -15,7 +18,7 @@ class BlockThreads:
     """
 
     def __init__(self, num_threads: int, num_blocks: int) -> None:
-        self.count = min(num_threads, num_blocks)
+        self.count = max(1, min(num_threads, num_blocks // BLOCKS_A_THREAD))
         bounds = [num_blocks * i // self.count for i in range(self.count + 1)]
         self._shares = list(pairwise(bounds))
         self._pool = ThreadPoolExecutor(self.count - 1) if self.count > 1 else None
