@@ -1,6 +1,7 @@
 """README's tables say what the code says. Run this file to print them anew."""
 
 import dataclasses
+import importlib
 import re
 from pathlib import Path
 from typing import Literal, get_args, get_origin, get_type_hints
@@ -66,10 +67,12 @@ def test_links_lead_somewhere():
         assert (ROOT / target).exists(), target
 
 
-def test_the_environment_of_ones_own_compiles(monkeypatch):
+def test_the_environment_of_ones_own_compiles(monkeypatch, tmp_path):
     monkeypatch.setattr(catalogue, "_ENVIRONMENTS", {})
     (code,) = re.findall(r"```python\n(import math\n.*?)```", README, re.DOTALL)
-    exec(compile(code, __file__, "exec"), {})
+    (tmp_path / "readme_swing.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.import_module("readme_swing")
     environment = catalogue.find("Swing-v0")
     reset, step, observe = compile_environment(environment)
     state = reset((0.25,))
