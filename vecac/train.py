@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from vecac.command_line import run_command
 from vecac.config import Config
 from vecac.recording.console import Console, describe_result, describe_start
-from vecac.recording.run_folder import Result, create_run_folder, describe_run, write_json
+from vecac.recording.run_folder import Result, create_run_folder, describe_run, require_log_dir, write_json
 from vecac.stopping import StopRequest
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def train(config: Config, stop: StopRequest | None = None) -> Result:
     from vecac.run_recorder import RunRecorder
 
     stop = stop or StopRequest()
+    require_log_dir(config)
     console = Console(config.total_timesteps, config.quiet)
     device = resolve_device(config.device)
     config, choices = resolve(config, device)

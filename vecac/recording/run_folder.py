@@ -1,8 +1,10 @@
 """The folder a run leaves: its name, config.json and result.json."""
 
 import dataclasses
+import errno
 import json
 import math
+import os
 import platform
 import re
 import subprocess
@@ -59,6 +61,20 @@ class Result:
         return fields
 
 
+def require_log_dir(config: Config) -> None:
+    """Refuse a log folder that is a file or write-protected, before anything slow is done for it.
+
+    Raises:
+        UsageError: it cannot be written to.
+    """
+    path = Path(config.log_dir)
+    existing = next(folder for folder in (path, *path.parents) if os.path.lexists(folder))
+    if not existing.is_dir():
+        raise _unusable(config.log_dir, errno.ENOTDIR)
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise _unusable(config.log_dir, errno.EACCES)
+
+
 def create_run_folder(config: Config) -> Path:
     """Make {log_dir}/{env_id}__{run_name}__{seed}__{time}/, with a suffix if that name is taken.
 
@@ -76,10 +92,10 @@ def create_run_folder(config: Config) -> Path:
             return path
         except FileExistsError as error:
             if not path.exists():  # a file stands where one of its parent folders should
-                raise _unusable(config.log_dir, error) from error
+                raise _unusable(config.log_dir, error.errno) from error
             attempt += 1
         except OSError as error:
-            raise _unusable(config.log_dir, error) from error
+            raise _unusable(config.log_dir, error.errno) from error
 
 
 def describe_run(config: Config, device: str, num_threads: int) -> dict[str, Any]:
@@ -155,8 +171,9 @@ def _safe(part: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "-", part)
 
 
-def _unusable(log_dir: str, error: OSError) -> UsageError:
-    return UsageError(f"--log-dir {log_dir} cannot be written to: {error.strerror}; name a folder that can")
+def _unusable(log_dir: str, error_number: int | None) -> UsageError:
+    reason = os.strerror(error_number or 0)
+    return UsageError(f"--log-dir {log_dir} cannot be written to: {reason}; name a folder that can")
 
 
 def _json_number(value: Any) -> Any:
