@@ -68,6 +68,18 @@ class RandomEnv(gym.Env):
         )
 
 
+class SavingEnv(RandomEnv):
+    """RandomEnv that tells its inner state, as more than one number."""
+
+    def get_state(self):
+        return {"total": np.array([self.total]), "of": ("this", None, np.float32(self.total))}
+
+    def set_state(self, state):
+        assert state["of"][:2] == ("this", None)
+        assert type(state["of"][2]) is np.float32 and state["of"][2] == state["total"][0]
+        self.total = int(state["total"][0])
+
+
 class TwoArgumentsError(Exception):
     def __init__(self, one, two):
         super().__init__(f"{one} and {two}")
@@ -289,6 +301,7 @@ register(
 )
 register("CountingReused", "CountingEnv", kwargs={"reuse_buffer": True})
 register("Random", "RandomEnv")
+register("Saving", "SavingEnv")
 register("Faulty", "FaultyEnv")
 register("Byte", "ByteEnv")
 register("NanAtReset", "NanAtResetEnv")

@@ -9,6 +9,7 @@ PACKAGE = Path(vecac.__file__).parent
 FLOORS = {
     "vecac.errors": 1,
     "vecac.seeding": 1,
+    "vecac.plain": 1,
     "vecac.transition": 1,
     "vecac.config": 1,
     "vecac.algorithm": 1,

@@ -25,6 +25,12 @@ def environment_seeds(sequence: SeedSequence, num_envs: int) -> list[int]:
     return [int(seed) for seed in sequence.generate_state(num_envs, np.uint32)]
 
 
+def restart_sequence(seed: int, env_steps: int) -> SeedSequence:
+    """The seeds of environments that start anew in mid-run: shared with no other moment of the run."""
+    environments = seed_sequences(seed).environments
+    return SeedSequence(seed, spawn_key=(*environments.spawn_key, env_steps))
+
+
 def torch_seed(sequence: SeedSequence) -> int:
     """A seed for a torch generator: 63 bits, since torch takes a signed 64-bit integer."""
     return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))

@@ -99,6 +99,21 @@ class Rollout:
         if host.final_obs_TND is not None:
             self.final_obs_TND = host.final_obs_TND.numpy()
 
+    def state_dict(self) -> dict[str, Tensor | None]:
+        """The learner's side, in its memory; of the steps not yet inserted it is stale."""
+        self.finish()
+        return vars(self.tensors)
+
+    def load_state_dict(self, state: dict[str, Tensor | None]) -> None:
+        """Go on in the middle of the rollout that `state_dict` was taken in."""
+        for name, saved in state.items():
+            for side in (self.tensors, self._host):
+                mine = getattr(side, name)
+                if (None if mine is None else mine.shape) != (None if saved is None else saved.shape):
+                    raise ValueError(f"the rollout's {name} is of another shape")
+                if saved is not None:
+                    mine.copy_(saved)
+
     def start(self, obs_ND: NDArray[np.float32]) -> None:
         """Begin a rollout at the observations the policy acts on next."""
         self._put_obs(0, obs_ND)

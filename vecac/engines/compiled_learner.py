@@ -13,10 +13,11 @@ from vecac.algorithm.network import ActorCritic
 from vecac.algorithm.rollout import Rollout
 from vecac.config import Config
 from vecac.engines.block_threads import BlockThreads
-from vecac.engines.kernel_parameters import KernelParameters, KernelUpdate
+from vecac.engines.kernel_parameters import KernelParameters, KernelUpdate, learning_rate_of
 from vecac.kernels import rollout_kernels as kernels
 from vecac.kernels.compiling import specialise
 from vecac.kernels.model import update
+from vecac.plain import fill
 from vecac.seeding import SeedSequences
 
 ACTED_FOR_ALONE = 16_384
@@ -60,6 +61,22 @@ class CompiledLearner:
     def optimizer_state(self) -> dict[str, Any]:
         """The state_dict of torch's Adam in the kernels' state."""
         return self._shared.optimizer_state(self._num_updates, self._learning_rate)
+
+    def random_state(self) -> dict[str, Any]:
+        """The policy's generator, and the uniforms that it drew for the rollout in progress."""
+        return {"generator": self._generator.bit_generator.state, "drawn": self._uniform_TN}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over network, optimizer and updates of an engine's state_dict."""
+        self._shared.load_state_dict(state)
+        self._num_updates, self._learning_rate = state["updates"], learning_rate_of(state["optimizer"])
+
+    def load_random_state(self, state: dict[str, Any], rollout: Rollout | None) -> None:
+        """Take over a `random_state`, in the middle of a rollout if there is one."""
+        self._generator.bit_generator.state = state["generator"]
+        fill(self._uniform_TN, state["drawn"])
+        if rollout is not None:
+            self._prepare(self._bind(rollout))
 
     def start_rollout(self, rollout: Rollout) -> None:
         """Draw the random numbers of T steps of N environments, and take in the parameters."""

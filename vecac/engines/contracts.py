@@ -54,6 +54,23 @@ class Engine(Protocol):
     def updates(self) -> int:
         """Optimiser steps so far."""
 
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint holds of the engine, as plain values, tensors and arrays in its own memory.
+
+        network and optimizer (state_dicts), env_steps, updates, and in `engine` whatever else the next
+        iteration depends on; None there before `reset`, after an environment failed, or if the
+        environments do not tell their state.
+        """
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on exactly where state_dict, as a checkpoint brings it back, was taken; instead of `reset`.
+
+        Where `engine` is None, new episodes begin.
+
+        Raises:
+            UsageError: the state is another network's or engine's.
+        """
+
     def reset(self) -> None:
         """Start the first episodes; called once."""
 
@@ -81,6 +98,15 @@ class Learner(Protocol):
     @property
     def device(self) -> torch.device:
         """Where the rollout buffer has to be."""
+
+    def random_state(self) -> dict[str, Any]:
+        """The policy's generator, and the numbers that it drew for the rollout in progress."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over network, optimizer and updates of an engine's state_dict."""
+
+    def load_random_state(self, state: dict[str, Any], rollout: Rollout | None) -> None:
+        """Take over a `random_state`, in the middle of a rollout if there is one."""
 
     def start_rollout(self, rollout: Rollout) -> None:
         """Draw the policy's random numbers for the T steps of all N environments at once."""

@@ -3,9 +3,12 @@
 Shapes: T rollout steps, N environments.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
+from vecac.plain import fill
 from vecac.transition import Episode
 
 
@@ -15,6 +18,15 @@ class EpisodeTracker:
     def __init__(self, num_envs: int) -> None:
         self._return_N = np.zeros(num_envs)
         self._length_N = np.zeros(num_envs, np.int64)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The running returns and lengths (N,)."""
+        return {"return_N": self._return_N, "length_N": self._length_N}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint's `state_dict`."""
+        fill(self._return_N, state["return_N"])
+        fill(self._length_N, state["length_N"])
 
     def add(
         self,

@@ -17,6 +17,7 @@ from vecac.kernels import fused
 from vecac.kernels.compiling import compile_environment, specialise
 from vecac.kernels.environment import CompiledEnvironment
 from vecac.kernels.model import Model
+from vecac.plain import fill
 from vecac.seeding import SeedSequences
 from vecac.transition import Episode
 
@@ -50,6 +51,7 @@ class FusedEngine:
         self._shared = KernelParameters(config, *sizes, seeds, time_limit)
         self._memory = memory = _allocate(config, environment, self._shared.model, seeds)
         self._progress = memory.progress[0]
+        self._has_begun = False
         products = (sum(sizes) + 1) * config.hidden_size
         self._iterations_a_call = max(1, CALL_PRODUCTS // (products * 3 * memory.endings_TN.size))
         self._threads = BlockThreads(num_threads, len(memory.model.works))
@@ -81,9 +83,32 @@ class FusedEngine:
         """Optimiser steps so far."""
         return int(self._progress["updates"])
 
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint holds; see Engine. `iterate` never returns in the middle of a rollout."""
+        memory = self._memory
+        engine = {"environments": memory.environments, "window": memory.window, "progress": memory.progress}
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer_state(),
+            "env_steps": self.env_steps,
+            "updates": self.updates,
+            "engine": engine if self._has_begun else None,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on exactly where state_dict was taken; see Engine."""
+        self._shared.load_state_dict(state)
+        if state["engine"] is None:
+            self.reset()
+            return
+        for name in ("environments", "window", "progress"):
+            fill(getattr(self._memory, name), state["engine"][name])
+        self._has_begun = True
+
     def reset(self) -> None:
         """Start the first episodes; call once, before `iterate`."""
         self._begin(self._memory, self._functions[0])
+        self._has_begun = True
 
     def iterate(self, count: int, goal: float | None = None) -> Report:
         """Up to `count` times, collect T x N and update once; see Engine."""

@@ -11,6 +11,8 @@ from vecac.config import Config
 from vecac.engines.contracts import CALL_SECONDS, Learner, Report
 from vecac.engines.episodes import EpisodeTracker
 from vecac.environments.vector import Environments
+from vecac.plain import to_arrays
+from vecac.seeding import environment_seeds, restart_sequence
 
 
 class GymnasiumEngine:
@@ -37,6 +39,7 @@ class GymnasiumEngine:
         )
         self._tracker = EpisodeTracker(environments.num_envs)
         self._next_step = 0
+        self._can_go_on = False
         self.env_steps = 0
         self.updates = 0
 
@@ -49,9 +52,36 @@ class GymnasiumEngine:
         """The state_dict of the learner's Adam."""
         return self._learner.optimizer_state()
 
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint holds; see Engine."""
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer_state(),
+            "env_steps": self.env_steps,
+            "updates": self.updates,
+            "engine": self._state() if self._can_go_on else None,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on exactly where state_dict was taken; see Engine."""
+        self._learner.load_state_dict(state)
+        self.env_steps, self.updates = state["env_steps"], state["updates"]
+        inner = state["engine"]
+        if inner is None:
+            self._restart()
+            return
+        self.environments.restore(to_arrays(inner["environments"]))
+        self._tracker.load_state_dict(inner["episodes"])
+        self._next_step = inner["next_step"]
+        if self._next_step:
+            self._rollout.load_state_dict(inner["rollout"])
+        self._learner.load_random_state(inner["policy"], self._rollout if self._next_step else None)
+        self._can_go_on = True
+
     def reset(self) -> None:
         """Start the first episodes; call once, before `iterate`."""
         self.environments.reset()
+        self._can_go_on = True
 
     def iterate(self, count: int, goal: float | None = None) -> Report:
         """Up to `count` times, collect T x N and update once; see Engine.
@@ -75,6 +105,27 @@ class GymnasiumEngine:
         self.environments.close()
         self._learner.close()
 
+    def _state(self) -> dict[str, Any] | None:
+        environments = self.environments.state()
+        if environments is None:
+            return None
+        return {
+            "environments": environments,
+            "episodes": self._tracker.state_dict(),
+            "policy": self._learner.random_state(),
+            "next_step": self._next_step,
+            "rollout": self._rollout.state_dict() if self._next_step else None,
+        }
+
+    def _restart(self) -> None:
+        """Begin new episodes, and not those again that the run began with, unless it is still there."""
+        seeds = None
+        if self.env_steps:
+            sequence = restart_sequence(self._config.seed, self.env_steps)
+            seeds = environment_seeds(sequence, self.environments.num_envs)
+        self.environments.reset(seeds)
+        self._can_go_on = True
+
     def _collect(self, report: Report, deadline: float) -> bool:
         """Go on with the rollout until it is complete (True) or the deadline has passed."""
         start = time.perf_counter()
@@ -83,7 +134,12 @@ class GymnasiumEngine:
             rollout.start(environments.obs)
             learner.start_rollout(rollout)
         for t in range(self._next_step, rollout.num_steps):
-            transition = environments.step(learner.act(rollout, t))
+            action_N = learner.act(rollout, t)
+            try:
+                transition = environments.step(action_N)
+            except BaseException:  # some environments have stepped, others not
+                self._can_go_on = False
+                raise
             rollout.insert(t, transition, environments.obs)
             self._next_step = t + 1
             if time.perf_counter() > deadline:

@@ -91,6 +91,19 @@ class KernelParameters:
             "param_groups": [group | {"amsgrad": False, "params": list(range(len(names)))}],
         }
 
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over network and optimizer of an engine's state_dict, whoever made it.
+
+        Raises:
+            UsageError: they are of another network.
+        """
+        self.network.load_state_dict(state["network"])
+        saved = state["optimizer"]["state"]
+        for index, (name, _) in enumerate(self.network.named_parameters()):
+            for moment, key in zip(self._moments, ("exp_avg", "exp_avg_sq"), strict=True):
+                # torch's Adam has no state before its first step.
+                moment[name].copy_(saved[index][key]) if saved else moment[name].zero_()
+
 
 @dataclass(frozen=True)
 class KernelUpdate:
@@ -122,6 +135,12 @@ class KernelUpdate:
             "train/explained_variance": 1 - error_variance / variance if explains else math.nan,
             "train/learning_rate": self.learning_rate,
         }
+
+
+def learning_rate_of(optimizer_state: dict[str, Any]) -> float:
+    """The rate of the last update, from the state_dict of torch's Adam."""
+    rate: float = optimizer_state["param_groups"][0]["lr"]
+    return rate
 
 
 def aligned(count: int, dtype: "np.dtype[Any]") -> NDArray[Any]:

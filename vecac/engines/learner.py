@@ -104,13 +104,14 @@ class TorchLearner:
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate, fused=True)
         self._generator = torch.Generator(device).manual_seed(torch_seed(seeds.policy))
         self._noise_shape = (config.n_rollout, config.num_envs, num_actions)
+        self._noise_TNA = torch.zeros(self._noise_shape, device=device)
         self._noise_rows: Sequence[Tensor] = ()
         self._parameters = list(self.network.parameters())
         self._on_cpu = device.type == "cpu"
 
     def start_rollout(self, rollout: Rollout) -> None:
         """Draw the policy's random numbers for the T steps of all N environments at once."""
-        self._noise_rows = gumbel_noise(self._noise_shape, self._generator).unbind()
+        self._use_noise(gumbel_noise(self._noise_shape, self._generator))
 
     @torch.inference_mode()
     def act(self, rollout: Rollout, t: int) -> NDArray[np.int64]:
@@ -146,8 +147,25 @@ class TorchLearner:
         state: dict[str, Any] = self.optimizer.state_dict()
         return state
 
+    def random_state(self) -> dict[str, Any]:
+        """The policy's generator, and the noise that it drew for the rollout in progress."""
+        return {"generator": self._generator.get_state(), "drawn": self._noise_TNA.cpu()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over network and optimizer of an engine's state_dict."""
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+
+    def load_random_state(self, state: dict[str, Any], rollout: Rollout | None) -> None:
+        """Take over a `random_state`, in the middle of a rollout if there is one."""
+        self._generator.set_state(state["generator"])
+        self._use_noise(state["drawn"].reshape(self._noise_shape).to(self.device))
+
     def close(self) -> None:
         """Nothing to give up."""
+
+    def _use_noise(self, noise_TNA: Tensor) -> None:
+        self._noise_TNA, self._noise_rows = noise_TNA, noise_TNA.unbind()
 
     def _block_loss(
         self, rollout: Rollout, envs: slice, rows: NDArray[np.int64], share: float

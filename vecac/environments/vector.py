@@ -19,6 +19,7 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, Vecto
 from numpy.typing import NDArray
 
 from vecac.config import Config
+from vecac.environments.inner_state import read_states, write_states
 from vecac.environments.registry import find_spec, require_spaces
 from vecac.environments.supervision import SupervisedVectorEnv, dead_worker, shut_down, stop_signals_held
 from vecac.environments.worker import EnvironmentFactory
@@ -108,6 +109,20 @@ class Environments:
             self.obs, next_obs = self._after_ends(terminated | truncated, next_obs, info)
         self._require_finite("reward", reward)
         return Transition(obs, reward, terminated, truncated, next_obs, valid)
+
+    def state(self) -> dict[str, Any] | None:
+        """All that later steps depend on, for `restore`; None if the environments do not tell."""
+        inner = self._guarded(read_states, self._envs)
+        if inner is None:
+            return None
+        return {"obs": self.obs, "resets_next": self._resets_next, "steps": self._steps, "inner": inner}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on where other environments, made alike, were when `state` returned this."""
+        self.reset()
+        resets_next = np.array(state["resets_next"])
+        self._guarded(write_states, self._envs, state["inner"], resets_next.tolist())
+        self.obs, self._resets_next, self._steps = np.array(state["obs"]), resets_next, state["steps"]
 
     def close(self) -> None:
         """End the environments and their worker processes; never hangs, may be called twice."""

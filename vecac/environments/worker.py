@@ -1,6 +1,6 @@
 """The one environment that a worker process, or SyncVectorEnv, steps.
 
-Imported by worker processes, so it stays light: no torch, nothing of ours but the errors.
+Imported by worker processes, so it stays light: no torch.
 """
 
 import os
@@ -13,6 +13,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from vecac.environments.inner_state import read_state, write_state
 from vecac.errors import EnvironmentFault, UsageError
 
 Observation = NDArray[np.generic]
@@ -108,6 +109,27 @@ class GuardedEnv(gym.Wrapper[Observation, Any, Observation, Any]):
             # that reuses its buffer would overwrite it.
             obs = np.array(obs)
         return obs, reward, terminated, truncated, {}
+
+    @property
+    def inner_state(self) -> Any:
+        """All that the next steps depend on, None if it cannot be had; see inner_state.py.
+
+        Set to (such a state, whether the next step resets whatever its action) to go on from there: where
+        a vector environment would keep the latter is its own affair, so it is kept here.
+        """
+        return read_state(self.env)
+
+    @inner_state.setter
+    def inner_state(self, restored: tuple[Any, bool]) -> None:
+        state, resets_next = restored
+        write_state(self.env, state)
+        self._first_obs = None
+        if resets_next:
+            self.__dict__["step"] = self._reset_in_place_of_a_step
+
+    def _reset_in_place_of_a_step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        del self.__dict__["step"]  # an attribute in the method's place, so that other steps cost no test
+        return self.reset()[0], 0.0, False, False, {}
 
     def _checked(self, obs: Any) -> Observation:
         if not isinstance(obs, np.ndarray):

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from vecac.errors import UsageError
+from vecac.plain import to_tensors
 from vecac.recording.atomic import write_atomically
 
 FORMAT_VERSION = 1
@@ -28,11 +29,16 @@ def save(path: Path, content: dict[str, Any]) -> None:
     Raises:
         OSError: it could not be written; the old file is untouched.
     """
+    write_atomically(path, encode(content))
+
+
+def encode(content: dict[str, Any]) -> bytes:
+    """The file's bytes: the content as it is now, its arrays as tensors."""
     buffer = io.BytesIO()
-    torch.save({"format_version": FORMAT_VERSION, **content}, buffer)
+    torch.save({"format_version": FORMAT_VERSION, **to_tensors(content)}, buffer)
     # The archive's last two bytes are the length of its comment, 0 so far.
     body = buffer.getvalue()[:-2] + struct.pack("<H", len(_LABEL) + _DIGEST_SIZE) + _LABEL
-    write_atomically(path, body + _digest(body))
+    return body + _digest(body)
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -1,0 +1,163 @@
+"""Exact resume, engine by engine: what a checkpoint brings back goes on as if nothing had happened."""
+
+from contextlib import closing, contextmanager
+
+import numpy as np
+import pytest
+import torch
+
+from vecac.config import Config
+from vecac.engines import gymnasium_engine
+from vecac.engines.selection import make_engine
+from vecac.errors import EnvironmentFault
+from vecac.recording import checkpoint
+
+SIZES = {"num_envs": 5, "n_rollout": 4, "learning_rate": 1e-2, "anneal_lr": True, "total_timesteps": 4000}
+SCRIPTED = "scripted_environments:"
+CASES = [
+    {"engine": engine, "learner": learner, **options}
+    for learner in ("torch", "compiled")
+    for engine, options in [
+        ("sync", {}),
+        ("sync", {"autoreset_mode": "same-step"}),
+        ("sync", {"autoreset_mode": "disabled"}),
+        ("sync", {"env_id": "Acrobot-v1"}),
+        ("sync", {"env_id": "MountainCar-v0", "num_envs": 2}),
+        ("sync", {"env_id": SCRIPTED + "Saving-v0"}),
+        ("async", {"env_id": SCRIPTED + "Saving-v0", "shared_memory": False, "num_envs": 2}),
+        ("async", {"num_envs": 2, "autoreset_mode": "same-step"}),
+        ("async", {"num_envs": 2}),
+        ("vector", {}),
+    ]
+]
+CASES += [
+    {"engine": "fused", "learner": "compiled", "env_id": env} for env in ("CartPole-v1", "MountainCar-v0")
+]
+CASES += [{"engine": "fused", "learner": "compiled", "num_envs": 300, "num_threads": 2}]
+
+
+@contextmanager
+def engine_of(config):
+    with closing(make_engine(config, torch.device("cpu"), config.num_threads or 1)) as engine:
+        yield engine
+
+
+def bits(value):
+    """A state_dict with every tensor and array as its bytes, so that == compares bit by bit."""
+    if isinstance(value, torch.Tensor | np.ndarray):
+        return (str(value.dtype), tuple(value.shape), np.asarray(value).tobytes())
+    if isinstance(value, dict):
+        return {key: bits(item) for key, item in value.items()}
+    return [bits(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def saved(engine, tmp_path):
+    """The engine's state, once to disk and back."""
+    checkpoint.save(tmp_path / "state.pt", {"config": {}, **engine.state_dict()})
+    return checkpoint.load(tmp_path / "state.pt")
+
+
+def go_on(engine, calls):
+    """Episodes of some calls, and the state they lead to; counts that no rhythm of rows shares."""
+    episodes = []
+    for call in range(calls):
+        episodes += list(engine.iterate(1 + call % 3).episodes)
+    return episodes, engine
+
+
+def assert_goes_on_alike(engine, config, tmp_path, calls=40):
+    state = saved(engine, tmp_path)
+    episodes, _ = go_on(engine, calls)
+    with engine_of(config) as other:
+        other.load_state_dict(state)
+        assert bits(saved(other, tmp_path)) == bits(state)
+        assert go_on(other, calls)[0] == episodes
+        assert bits(saved(other, tmp_path)) == bits(saved(engine, tmp_path))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(map(str, case.values())))
+def test_a_loaded_engine_goes_on_bit_for_bit(case, tmp_path):
+    config = Config(**(SIZES | case))
+    with engine_of(config) as engine:
+        engine.reset()
+        for calls in (1, 20):
+            go_on(engine, calls)
+            assert_goes_on_alike(engine, config, tmp_path)
+        assert engine.env_steps > 100
+
+
+@pytest.mark.parametrize("learner", ["torch", "compiled"])
+@pytest.mark.parametrize("mode", ["next-step", "same-step"])
+def test_also_from_the_middle_of_a_rollout(learner, mode, tmp_path, monkeypatch):
+    config = Config(**SIZES, engine="sync", learner=learner, autoreset_mode=mode)
+    with engine_of(config) as engine:
+        engine.reset()
+        go_on(engine, 30)
+        for steps in (1, 2, 3):
+            monkeypatch.setattr(gymnasium_engine, "CALL_SECONDS", 0.0)
+            while engine._next_step != steps:  # every call is cut off after one step
+                engine.iterate(1)
+            assert_goes_on_alike(engine, config, tmp_path, calls=50)
+            monkeypatch.undo()
+
+
+def test_before_the_first_step_a_loaded_engine_begins_as_the_run_did(tmp_path):
+    for engine_name in ("sync", "fused"):
+        config = Config(**SIZES, engine=engine_name, learner="compiled")
+        with engine_of(config) as engine, engine_of(config) as other:
+            state = saved(engine, tmp_path)
+            assert state["engine"] is None
+            engine.reset()
+            other.load_state_dict(state)
+            assert bits(saved(engine, tmp_path)) == bits(saved(other, tmp_path))
+
+
+def test_environments_that_do_not_tell_their_state_start_new_episodes(tmp_path):
+    """And not those again that the run began with."""
+    config = Config(**SIZES, env_id=SCRIPTED + "Random-v0", learner="torch")
+    with engine_of(config) as engine:
+        engine.reset()
+        first_obs = engine.environments.obs
+        go_on(engine, 10)
+        state = saved(engine, tmp_path)
+        assert state["engine"] is None
+        restarts = []
+        for _ in range(2):
+            with engine_of(config) as other:
+                other.load_state_dict(state)
+                restarts.append(other.environments.obs)
+                assert (other.env_steps, other.updates) == (engine.env_steps, engine.updates)
+                assert bits(other.network.state_dict()) == bits(engine.network.state_dict())
+                assert other.iterate(1).last_update is not None
+        assert np.array_equal(*restarts)
+        assert not np.isin(restarts[0], first_obs).any()
+
+
+def test_a_fault_leaves_no_environment_state_behind(tmp_path):
+    config = Config(**SIZES, env_id="support:Raising-v0", learner="torch")
+    with engine_of(config) as engine:
+        engine.reset()
+        with pytest.raises(EnvironmentFault):
+            engine.iterate(5)
+        assert saved(engine, tmp_path)["engine"] is None
+
+
+@pytest.mark.parametrize("engine_name", ["sync", "fused"])
+def test_a_state_of_another_shape_is_refused(engine_name, tmp_path):
+    """Also one that would broadcast."""
+    config = Config(**SIZES, engine=engine_name, learner="compiled")
+    with engine_of(config) as engine:
+        engine.reset()
+        engine.iterate(1)
+        state = saved(engine, tmp_path)
+        inner = state["engine"] if engine_name == "fused" else state["engine"]["episodes"]
+        name = "window" if engine_name == "fused" else "return_N"
+        for wrong in (inner[name][:1], inner[name].float(), inner[name][None]):
+            with engine_of(config) as other, pytest.raises(ValueError, match="belongs"):
+                other.load_state_dict(state | {"engine": replaced(state["engine"], name, wrong)})
+
+
+def replaced(tree, name, value):
+    if not isinstance(tree, dict):
+        return tree
+    return {key: value if key == name else replaced(item, name, value) for key, item in tree.items()}

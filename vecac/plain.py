@@ -1,0 +1,49 @@
+"""Arrays as tensors and back: torch.load(weights_only=True) takes tensors, but no NumPy arrays."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+def to_tensors(value: Any) -> Any:
+    """The value with every array in it, however deep in lists, tuples and dicts, as a tensor.
+
+    Arrays of records become their bytes; NumPy's scalars become 0-d tensors.
+    """
+    if isinstance(value, np.ndarray | np.generic):
+        array = np.ascontiguousarray(value) if np.ndim(value) else np.asarray(value)
+        return torch.from_numpy(array.view(np.uint8) if array.dtype.names else array.copy())
+    if isinstance(value, dict):
+        return {key: to_tensors(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(to_tensors(item) for item in value)
+    return value
+
+
+def to_arrays(value: Any) -> Any:
+    """What `to_tensors` was given, but for records and 0-d arrays, which come as bytes and as scalars."""
+    if isinstance(value, Tensor):
+        array = value.numpy()
+        return array if array.ndim else array[()]
+    if isinstance(value, dict):
+        return {key: to_arrays(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(to_arrays(item) for item in value)
+    return value
+
+
+def fill(array: NDArray[Any], saved: Tensor) -> None:
+    """Put what `to_tensors` made of an array back into one of the same dtype and shape.
+
+    Raises:
+        ValueError: it is of another dtype or shape; nothing is ever broadcast.
+    """
+    source = saved.numpy()
+    if array.dtype.names:
+        source = source.view(array.dtype)
+    if source.dtype != array.dtype or source.shape != array.shape:
+        raise ValueError(f"{source.dtype} {source.shape} where {array.dtype} {array.shape} belongs")
+    array[...] = source
