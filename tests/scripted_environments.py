@@ -1,8 +1,12 @@
 """Environments whose every number can be foretold. Worker processes import this: no torch."""
 
+import logging
+import multiprocessing
 import os
+import signal
 import sys
 import time
+from pathlib import Path
 from typing import ClassVar
 
 import gymnasium as gym
@@ -119,6 +123,60 @@ class FaultyEnv(CountingEnv):
             "text": np.array(["a", "b"]),
         }
         return wrong.get(fault, obs), reward, terminated, truncated, info
+
+
+class SabotagedEnv(CountingEnv):
+    """Like CountingEnv, until the fault that the variable SABOTAGE names as "index fault step"."""
+
+    observation_space = spaces.Box(-np.inf, np.inf, (2,), np.float32)
+
+    def __init__(self):
+        super().__init__()
+        index, self.fault, when = os.environ.get("SABOTAGE", "0 none 0").split()
+        name = multiprocessing.current_process().name  # Worker<...>-index
+        self.steps_left = int(when) if name.endswith(f"-{index}") else -1
+        if "WORKERS" in os.environ:  # a folder that learns the process of each environment
+            (Path(os.environ["WORKERS"]) / name.rpartition("-")[2]).write_text(str(os.getpid()))
+
+    def step(self, action):
+        obs, reward, *rest = super().step(action)
+        self.steps_left -= 1
+        if self.steps_left == 0:
+            obs, reward = getattr(self, self.fault)(obs, reward)
+        return (obs, reward, *rest)
+
+    def raise_two(self, obs, reward):
+        raise TwoArgumentsError("one", "two")
+
+    def exit(self, obs, reward):
+        sys.exit(3)
+
+    def die(self, obs, reward):
+        os._exit(3)
+
+    def kill(self, obs, reward):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def stop(self, obs, reward):
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    def hang(self, obs, reward):
+        time.sleep(600)
+
+    def talk(self, obs, reward):
+        self.steps_left = 1  # at every step from here on
+        print("from a worker", flush=True)
+        logging.getLogger("worker").warning("also from a worker")
+        return obs, reward
+
+    def nan(self, obs, reward):
+        return np.array([0, np.nan], np.float32), reward
+
+    def infinite_reward(self, obs, reward):
+        return obs, np.inf
+
+    def short(self, obs, reward):
+        return obs[:1], reward
 
 
 class ByteEnv(CountingEnv):
@@ -303,6 +361,7 @@ register("CountingReused", "CountingEnv", kwargs={"reuse_buffer": True})
 register("Random", "RandomEnv")
 register("Saving", "SavingEnv")
 register("Faulty", "FaultyEnv")
+register("Sabotaged", "SabotagedEnv")
 register("Byte", "ByteEnv")
 register("NanAtReset", "NanAtResetEnv")
 register("Echo", "EchoEnv")

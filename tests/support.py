@@ -55,8 +55,11 @@ for env_class in (PictureEnv, RaisingEnv, StuckEnv):
     gym.register(env_class.__name__.replace("Env", "-v0"), env_class)
 
 
-def start(*arguments, stderr):
-    """Start python with arguments, as the leader of a process group of its own; stdout is a pipe."""
+def start(*arguments, stderr, seconds=TIMEOUT_SECONDS):
+    """Start python with arguments, as the leader of a process group of its own; stdout is a pipe.
+
+    It is killed if it is still there after so many seconds.
+    """
     inherited = os.environ.get("PYTHONPATH", "")
     path = os.pathsep.join([*map(str, ROOTS), *filter(None, [inherited])])
     process = subprocess.Popen(
@@ -67,7 +70,7 @@ def start(*arguments, stderr):
         env=os.environ | {"PYTHONPATH": path},
         start_new_session=True,
     )
-    watchdog = threading.Timer(TIMEOUT_SECONDS, lambda: kill_group(process.pid))
+    watchdog = threading.Timer(seconds, lambda: kill_group(process.pid))
     watchdog.daemon = True
     watchdog.start()
     return process

@@ -15,6 +15,7 @@ from vecac.config import Config
 from vecac.engines.hardware import resolve_device
 from vecac.errors import UsageError
 from vecac.recording import checkpoint
+from vecac.saved_run import load_policy
 
 
 @pytest.fixture(autouse=True)
@@ -74,6 +75,8 @@ OUT_OF_RANGE = [
     ("--max-grad-norm", "0", "greater than 0"),
     ("--max-grad-norm", "inf", "a finite number"),
     ("--hidden-size", "0", "between 1 and 65,536"),
+    ("--step-timeout", "0", "greater than 0"),
+    ("--step-timeout", "inf", "a finite number"),
     ("--device", "gpu", "auto, cpu, cuda or cuda:N"),
     ("--num-threads", "-1", "between 0 and 256"),
     ("--seed", "-1", "between 0 and 2**63 - 1"),
@@ -127,6 +130,7 @@ def test_what_tyro_finds_keeps_tyros_message(tmp_path, capsys, flags):
         ("--start-method fork", "--start-method fork"),
         ("--no-shared-memory", "--no-shared-memory"),
         ("--engine vector --start-method spawn", "--start-method spawn"),
+        ("--engine fused --step-timeout 5", "--step-timeout 5.0"),
     ],
 )
 def test_worker_flags_without_workers(refused, flags, named):
@@ -344,7 +348,7 @@ def test_a_checkpoint_of_another_environment(not_evaluated, run_dir):
 
 
 def test_a_checkpoint_of_the_environment_as_it_once_was(not_evaluated, run_dir):
-    network = vecac.evaluate.load_run(run_dir, "latest")[1]
+    network = load_policy(run_dir, "latest")[1]
     weights = network.state_dict() | {"fc1.weight": torch.zeros(256, 6)}
     rewrite(run_dir, network=weights)
     message = not_evaluated(run_dir)

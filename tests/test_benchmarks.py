@@ -290,7 +290,7 @@ def test_time_to_solve_runs_the_trainer():
 
 def write_run(folder, env_id, points):
     folder.mkdir()
-    write_json(folder / "config.json", describe_run(Config(env_id=env_id), "cpu", 1))
+    write_json(folder / "config.json", describe_run(Config(env_id=env_id), "cpu"))
     lines = ["rollout/ep_rew_mean,time/total_timesteps", ",5"]
     lines += [f"{mean_return},{env_steps}" for env_steps, mean_return in points]
     (folder / "progress.csv").write_text("\n".join(lines) + "\n")

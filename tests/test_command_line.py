@@ -12,7 +12,7 @@ import vecac
 import vecac.evaluate
 import vecac.train
 from vecac.config import Config, flag
-from vecac.errors import EnvironmentFault, UsageError
+from vecac.errors import EnvironmentFault, RunFault, UsageError
 from vecac.evaluate import EvaluateOptions
 from vecac.recording.run_folder import Result
 
@@ -67,6 +67,7 @@ FLAGS = [
     ("--autoreset-mode same-step", {"autoreset_mode": "same-step"}),
     ("--engine async --start-method spawn", {"engine": "async", "start_method": "spawn"}),
     ("--engine async --no-shared-memory", {"engine": "async", "shared_memory": False}),
+    ("--engine async --step-timeout 2.5", {"engine": "async", "step_timeout": 2.5}),
     ("--device cuda:1", {"device": "cuda:1"}),
     ("--num-threads 4", {"num_threads": 4}),
     ("--seed 0", {"seed": 0}),
@@ -90,7 +91,32 @@ def test_a_flag_sets_its_field_and_no_other(configs, arguments, fields):
 
 def test_every_field_has_a_flag():
     tried = {field for _, fields in FLAGS for field in fields}
-    assert tried == {field.name for field in dataclasses.fields(Config)}
+    assert tried | {"resume"} == {field.name for field in dataclasses.fields(Config)}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fields"),
+    [
+        ("--resume saved", {"resume": "saved"}),
+        ("--resume=saved", {"resume": "saved"}),
+        ("--gamma 0.7 --resume saved --no-anneal-lr", {"resume": "saved", "gamma": 0.7, "anneal_lr": False}),
+        ("--resume saved --max-grad-norm None", {"resume": "saved", "max_grad_norm": None}),
+    ],
+)
+def test_with_resume_flags_left_out_are_as_saved(configs, arguments, fields):
+    saved = {"seed": 9, "gamma": 0.5, "anneal_lr": True, "max_grad_norm": 0.5, "engine": "fused"}
+    Path("saved").mkdir()
+    Path("saved/config.json").write_text(json.dumps(Config(**saved).to_dict()))
+    assert vecac.train.main(arguments.split()) == 0
+    assert configs == [Config(**saved | fields)]
+
+
+def test_resume_without_a_folder_keeps_tyros_message(configs, capsys):
+    with pytest.raises(SystemExit) as ending:
+        vecac.train.main(["--quiet", "--resume"])
+    assert ending.value.code == 2
+    assert "--resume" in capsys.readouterr().err
+    assert configs == []
 
 
 @pytest.mark.parametrize(
@@ -132,6 +158,7 @@ def test_exit_code_by_ending(monkeypatch, stop_reason, signal_number, code):
     [
         (UsageError("--x is wrong:\n  leave it out"), 2, "error: --x is wrong: leave it out\n"),
         (EnvironmentFault("environment 3 broke"), 1, "error: environment 3 broke\n"),
+        (RunFault("the loss is not finite"), 1, "error: the loss is not finite\n"),
         (KeyboardInterrupt(), 130, ""),
     ],
 )
@@ -232,7 +259,7 @@ def test_an_environment_of_the_working_directory_is_found(monkeypatch, tmp_path)
 def test_an_environment_that_raises_fails_the_run(capsys):
     assert vecac.train.main(["--env-id", "support:Raising-v0", *SMALL, "--quiet"]) == 1
     stdout, stderr = capsys.readouterr()
-    fault = "environment 0 raised ZeroDivisionError: the cart left the rails"
+    fault = "at step 3, environment 0 raised ZeroDivisionError: the cart left the rails"
     assert stdout == ""
     (line,) = stderr.splitlines()
     assert line.startswith(f"error: {fault}")

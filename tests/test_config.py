@@ -1,6 +1,8 @@
+import copy
 import dataclasses
 import json
 import math
+import pickle
 
 import pytest
 
@@ -39,6 +41,7 @@ RANGES = {
     "autoreset_mode": (["next-step", "same-step", "disabled"], ["next_step", "NEXT_STEP", ""]),
     "start_method": (["default"], ["threads", ""]),
     "shared_memory": ([True], []),
+    "step_timeout": ([60.0, 60], [0.0, 0, -TINY, -1]),
     "device": (
         ["auto", "cpu", "cuda", "cuda:0", "cuda:12"],
         ["gpu", "cuda:", "cuda:-1", "cuda:0 ", "CPU", "mps", ""],
@@ -52,6 +55,7 @@ RANGES = {
     "target_return": ([None, -1e9, 0, 475.5], []),
     "eval_episodes": COUNT_OR_NONE_OF_IT,
     "quiet": BOOL,
+    "resume": ([None, "a", " a "], ["", " ", "\t\n", "a\0b"]),
 }
 
 INT_FIELDS = [
@@ -60,12 +64,12 @@ INT_FIELDS = [
 ]  # fmt: skip
 FLOAT_FIELDS = [
     "learning_rate", "gamma", "td_lambda", "reward_scale", "ent_coef", "vf_coef", "max_grad_norm",
-    "checkpoint_interval", "target_return",
+    "checkpoint_interval", "target_return", "step_timeout",
 ]  # fmt: skip
 BOOL_FIELDS = ["anneal_lr", "bootstrap_truncated", "shared_memory", "quiet"]
-TEXT_FIELDS = ["env_id", "device", "log_dir", "run_name"]
+TEXT_FIELDS = ["env_id", "device", "log_dir", "run_name", "resume"]
 CHOICE_FIELDS = ["engine", "learner", "autoreset_mode", "start_method"]
-MAY_BE_NONE = {"max_grad_norm", "target_return"}
+MAY_BE_NONE = {"max_grad_norm", "target_return", "resume"}
 
 
 def pairs(side):
@@ -106,7 +110,8 @@ WRONG_TYPES = [
     *((field, value) for field in FLOAT_FIELDS for value in ("0.5", True, 0.5j, [0.5])),
     *((field, None) for field in FLOAT_FIELDS if field not in MAY_BE_NONE),
     *((field, value) for field in BOOL_FIELDS for value in (1, 0, "yes", None)),
-    *((field, value) for field in TEXT_FIELDS for value in (1, None, b"cpu", ["cpu"])),
+    *((field, value) for field in TEXT_FIELDS for value in (1, b"cpu", ["cpu"])),
+    *((field, None) for field in TEXT_FIELDS if field not in MAY_BE_NONE),
     *((field, value) for field in CHOICE_FIELDS for value in (1, None, True, ["sync"])),
 ]
 
@@ -132,6 +137,7 @@ def test_what_is_not_finite_is_refused_by_flag(field, value):
         ("start_method", "forkserver"),
         ("start_method", "spawn"),
         ("shared_memory", False),
+        ("step_timeout", 5.0),
     ],
 )
 def test_worker_settings_are_refused_without_workers(engine, field, value):
@@ -142,6 +148,34 @@ def test_worker_settings_are_refused_without_workers(engine, field, value):
     assert getattr(Config(engine="async", **{field: value}), field) == value
 
 
+def test_what_must_be_text_says_so():
+    for field in TEXT_FIELDS:
+        assert refusal(**{field: 1}) == f"{flag(field)} must be text, not 1"
+
+
+def test_with_resume_combinations_are_left_to_the_saved_settings():
+    config = Config(resume="logs/a", start_method="fork", learner="compiled", td_lambda=0.5)
+    assert (config.start_method, config.td_lambda) == ("fork", 0.5)
+    assert refusal(resume="logs/a", gamma=2).startswith("--gamma must be ")  # each value is checked as ever
+
+
+def test_given_are_the_fields_that_a_config_was_made_with():
+    assert Config().given == set()
+    assert Config("Acrobot-v1", 3, seed=1).given == {
+        "env_id",
+        "num_envs",
+        "seed",
+    }  # also one that is as usual
+    assert pickle.loads(pickle.dumps(Config(seed=7))).given == {"seed"}
+    assert copy.deepcopy(Config(seed=7)).given == {"seed"}
+
+
+def test_what_was_given_makes_no_difference_between_equal_settings():
+    assert Config(seed=1) == Config()
+    assert hash(Config(seed=1)) == hash(Config())
+    assert Config(seed=1).to_dict() == Config().to_dict()
+
+
 def test_defaults():
     # fmt: off
     assert Config().to_dict() == {
@@ -149,9 +183,10 @@ def test_defaults():
         "learning_rate": 2e-4, "anneal_lr": False, "gamma": 0.98, "td_lambda": 0.0, "reward_scale": 0.01,
         "ent_coef": 0.0, "vf_coef": 1.0, "max_grad_norm": None, "hidden_size": 256,
         "bootstrap_truncated": True, "engine": "sync", "learner": "auto", "autoreset_mode": "next-step",
-        "start_method": "default", "shared_memory": True, "device": "auto", "num_threads": 0, "seed": 1,
-        "log_dir": "logs", "run_name": "vecac", "log_interval": 0, "checkpoint_interval": 60.0,
-        "target_return": None, "eval_episodes": 100, "quiet": False,
+        "start_method": "default", "shared_memory": True, "step_timeout": 60.0, "device": "auto",
+        "num_threads": 0, "seed": 1, "log_dir": "logs", "run_name": "vecac", "log_interval": 0,
+        "checkpoint_interval": 60.0, "target_return": None, "eval_episodes": 100, "quiet": False,
+        "resume": None,
     }
     # fmt: on
 

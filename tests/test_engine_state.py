@@ -120,7 +120,7 @@ def test_environments_that_do_not_tell_their_state_start_new_episodes(tmp_path):
         first_obs = engine.environments.obs
         go_on(engine, 10)
         state = saved(engine, tmp_path)
-        assert state["engine"] is None
+        assert state["engine"]["episodes"] is None
         restarts = []
         for _ in range(2):
             with engine_of(config) as other:
@@ -139,7 +139,7 @@ def test_a_fault_leaves_no_environment_state_behind(tmp_path):
         engine.reset()
         with pytest.raises(EnvironmentFault):
             engine.iterate(5)
-        assert saved(engine, tmp_path)["engine"] is None
+        assert saved(engine, tmp_path)["engine"]["episodes"] is None
 
 
 @pytest.mark.parametrize("engine_name", ["sync", "fused"])
@@ -150,7 +150,7 @@ def test_a_state_of_another_shape_is_refused(engine_name, tmp_path):
         engine.reset()
         engine.iterate(1)
         state = saved(engine, tmp_path)
-        inner = state["engine"] if engine_name == "fused" else state["engine"]["episodes"]
+        inner = state["engine"] if engine_name == "fused" else state["engine"]["episodes"]["tracker"]
         name = "window" if engine_name == "fused" else "return_N"
         for wrong in (inner[name][:1], inner[name].float(), inner[name][None]):
             with engine_of(config) as other, pytest.raises(ValueError, match="belongs"):

@@ -1,10 +1,12 @@
 import json
 import os
+import shutil
 
 import pytest
 
 from vecac.config import Config
 from vecac.evaluate import main
+from vecac.recording import checkpoint
 from vecac.train import train
 
 
@@ -64,6 +66,17 @@ def test_render_opens_a_window(run, capsys, monkeypatch):
     monkeypatch.setattr(pygame.display, "flip", lambda: (frames.append(1), flip()))
     evaluated = evaluate(run, capsys, "--episodes", "1", "--render")
     assert len(frames) >= evaluated["length_mean"]
+
+
+def test_render_steps_the_environment_of_an_async_run_itself(run, capsys, monkeypatch, tmp_path):
+    pytest.importorskip("pygame", reason="needs the render extra")
+    monkeypatch.setitem(os.environ, "SDL_VIDEODRIVER", "dummy")
+    path = shutil.copytree(run.run_dir, tmp_path / "run") / "checkpoints" / "latest.pt"
+    content = checkpoint.load(path)
+    changes = {"engine": "async", "start_method": "spawn", "shared_memory": False, "step_timeout": 5.0}
+    checkpoint.save(path, content | {"config": content["config"] | changes})
+    assert main([str(tmp_path / "run"), "--episodes", "1", "--render", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["episodes"] == 1
 
 
 def test_render_without_pygame_says_how_to_get_it(run, capsys, monkeypatch):

@@ -67,11 +67,22 @@ def test_a_threshold_is_reached_at_equality():
     assert not statistics.reaches(None)
 
 
+@pytest.mark.parametrize("count", [3, 100, 250])
+def test_statistics_go_on_from_a_state(count):
+    state = statistics_of(range(count)).state_dict()
+    resumed = EpisodeStatistics()
+    resumed.load_state_dict(state)
+    never_cut = statistics_of([*range(count), 1000])
+    resumed.add([Episode(0, 1000, 2000, 0)])
+    assert resumed.row() == never_cut.row()
+    assert resumed.last_100_return_mean == never_cut.last_100_return_mean
+    assert state["episodes"] == count
+    assert state["returns"] == list(range(count))[-100:]  # a copy, which what follows leaves alone
+
+
 @pytest.fixture
 def log(tmp_path):
-    log = MetricsLog(tmp_path, Config(num_envs=3).to_dict())
-    yield log
-    log.close()
+    return MetricsLog(tmp_path, Config(num_envs=3).to_dict())
 
 
 @pytest.mark.parametrize("tag", ["rollout/ep_rew_std", "loss", "train/Loss"])
@@ -79,7 +90,7 @@ def test_a_metric_that_is_not_documented_is_refused(log, tmp_path, tag):
     with pytest.raises(KeyError, match=tag):
         log.write(10, {"train/loss": 1.0, tag: 2.0})
     log.write(20, {"train/loss": 3.0})
-    log.close()
+    log.flush()
     assert read_scalars(tmp_path) == {"train/loss": [(20, 3.0)]}
     assert len(read_csv(tmp_path)) == 1
 
@@ -91,7 +102,7 @@ def test_tensorboard_and_csv_hold_the_same_numbers(log, tmp_path):
     }
     for env_steps, row in rows.items():
         log.write(env_steps, row)
-    log.close()
+    log.flush()
     scalars = read_scalars(tmp_path)
     assert set(scalars) == set(METRICS)
     written = read_csv(tmp_path)
@@ -106,7 +117,7 @@ def test_tensorboard_and_csv_hold_the_same_numbers(log, tmp_path):
 def test_nan_is_left_out(log, tmp_path):
     log.write(10, {"rollout/ep_rew_mean": math.nan, "train/loss": 1.5})
     log.write(20, {"rollout/ep_rew_mean": 7.0, "train/loss": math.nan})
-    log.close()
+    log.flush()
     assert read_scalars(tmp_path) == {"train/loss": [(10, 1.5)], "rollout/ep_rew_mean": [(20, 7.0)]}
     first, second = read_csv(tmp_path)
     assert (first["rollout/ep_rew_mean"], first["train/loss"]) == ("", "1.5")
@@ -116,14 +127,14 @@ def test_nan_is_left_out(log, tmp_path):
 @pytest.mark.parametrize("env_steps", [2**24 + 1, 2**32 + 1, 2**53 + 1])
 def test_the_step_axis_is_exact(log, tmp_path, env_steps):
     log.write(env_steps, {"time/total_timesteps": env_steps, "train/loss": 1.0})
-    log.close()
+    log.flush()
     assert read_scalars(tmp_path)["train/loss"] == [(env_steps, 1.0)]
     assert read_csv(tmp_path)[0]["time/total_timesteps"] == str(env_steps)
 
 
 def test_the_config_is_a_page_and_hparams_in_the_runs_one_event_file(log, tmp_path):
     log.write(10, {"train/loss": 1.0})
-    log.close()
+    log.flush()
     assert len(list(tmp_path.glob("events.out.tfevents.*"))) == 1
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]
     events = EventAccumulator(str(tmp_path)).Reload()
@@ -151,15 +162,33 @@ def test_rows_reach_the_disk_while_the_run_goes_on(tmp_path, monkeypatch):
     now = 100.0
     monkeypatch.setattr("vecac.recording.metrics.time.monotonic", lambda: now)
     log = MetricsLog(tmp_path, {})
+    assert not log.is_flush_due()
+    log.flush()
     assert read_csv(tmp_path) == []  # with its header: tail -f can begin
     assert (tmp_path / "progress.csv").read_text().startswith("rollout/ep_rew_mean,")
     now += 0.5
     log.write(10, {"train/loss": 1.0})
-    log.flush_when_due()
-    assert read_csv(tmp_path) == []  # many rows a second cost few writes
+    assert not log.is_flush_due()  # many rows a second cost few writes
     log.write(20, {"train/loss": 2.0})
     now += 0.6
-    log.flush_when_due()
+    assert log.is_flush_due()
+    log.flush()
     assert [row["train/loss"] for row in read_csv(tmp_path)] == ["1.0", "2.0"]
     assert read_scalars(tmp_path) == {"train/loss": [(10, 1.0), (20, 2.0)]}
-    log.close()
+    now += 5.0
+    assert not log.is_flush_due()  # there is nothing to flush
+
+
+def test_an_attempt_that_failed_is_not_repeated_at_once(tmp_path, monkeypatch):
+    now = 100.0
+    monkeypatch.setattr("vecac.recording.metrics.time.monotonic", lambda: now)
+    log = MetricsLog(tmp_path / "missing", {})
+    log.write(10, {"train/loss": 1.0})
+    assert log.is_flush_due()
+    with pytest.raises(FileNotFoundError):
+        log.flush()
+    now += 0.9
+    log.write(20, {"train/loss": 2.0})
+    assert not log.is_flush_due()
+    now += 0.2
+    assert log.is_flush_due()

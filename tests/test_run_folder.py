@@ -28,7 +28,7 @@ def frozen_time(monkeypatch):
 
 
 def create(tmp_path, **settings):
-    return create_run_folder(Config(log_dir=str(tmp_path / "logs"), **settings))
+    return create_run_folder(Config(log_dir=str(tmp_path / "logs"), **settings), lambda folder: None)
 
 
 def test_the_name_is_environment_run_name_seed_and_time(tmp_path):
@@ -73,7 +73,7 @@ def test_a_file_can_take_the_name_too(tmp_path):
 
 
 def test_the_log_folder_is_made_with_its_parents(tmp_path):
-    path = create_run_folder(Config(log_dir=str(tmp_path / "a" / "b" / "c")))
+    path = create_run_folder(Config(log_dir=str(tmp_path / "a" / "b" / "c")), lambda folder: None)
     assert path.parent == tmp_path / "a" / "b" / "c"
 
 
@@ -82,18 +82,49 @@ def test_a_log_folder_that_cannot_be_made_is_refused_by_flag(tmp_path, log_dir):
     (tmp_path / "file").write_text("")
     (tmp_path / "dangling").symlink_to(tmp_path / "file" / "nothing")
     with pytest.raises(UsageError, match=r"^--log-dir .* cannot be written to: .*; name a folder that can$"):
-        create_run_folder(Config(log_dir=str(tmp_path / log_dir)))
+        create_run_folder(Config(log_dir=str(tmp_path / log_dir)), lambda folder: None)
+
+
+def test_the_folder_appears_with_all_that_it_begins_with(tmp_path):
+    def fill(folder):
+        assert not list((tmp_path / "logs").glob("CartPole*"))
+        (folder / "config.json").write_text("{}")
+        (folder / "checkpoints" / "latest.pt").write_text("step 0")
+
+    path = create_run_folder(Config(log_dir=str(tmp_path / "logs")), fill)
+    assert {str(file.relative_to(path)) for file in path.rglob("*")} == {
+        "config.json",
+        "checkpoints",
+        "checkpoints/latest.pt",
+    }
+    assert list((tmp_path / "logs").iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected", "said"),
+    [
+        (OSError(28, "No space left on device"), UsageError, "^--log-dir .*: No space left on device; "),
+        (KeyboardInterrupt("now"), KeyboardInterrupt, "^now$"),
+    ],
+)
+def test_a_folder_that_cannot_be_filled_is_not_left_behind(tmp_path, raised, expected, said):
+    def fill(folder):
+        (folder / "config.json").write_text("{}")
+        raise raised
+
+    with pytest.raises(expected, match=said):
+        create_run_folder(Config(log_dir=str(tmp_path)), fill)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_config_json(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["train.py", "--num-envs", "3"])
-    config = Config(num_envs=3, total_timesteps=4000, device="cuda", target_return=200.0)
+    config = Config(num_envs=3, total_timesteps=4000, device="cuda", target_return=200.0, num_threads=2)
     path = create(tmp_path)
-    write_json(path / "config.json", describe_run(config, "cpu", 2))
+    write_json(path / "config.json", describe_run(config, "cpu"))
     saved = json.loads((path / "config.json").read_text())
-    resolved = {"device": "cpu", "num_threads": 2, "log_interval": 20}
     beside = {"device_requested", "versions", "git_commit", "command_line"}
-    assert {name: saved[name] for name in saved if name not in beside} == config.to_dict() | resolved
+    assert {name: saved[name] for name in saved if name not in beside} == config.to_dict() | {"device": "cpu"}
     assert saved["device_requested"] == "cuda"
     assert saved["versions"] == {
         "vecac": vecac.__version__,
@@ -162,6 +193,6 @@ def test_the_result_has_exactly_the_documented_fields():
 
 def test_a_package_that_is_not_installed_has_no_version(monkeypatch):
     monkeypatch.setattr(run_folder, "PACKAGES", ("numpy", "no-such-package"))
-    versions = describe_run(Config(), "cpu", 1)["versions"]
+    versions = describe_run(Config(), "cpu")["versions"]
     assert versions["numpy"] == version("numpy")
     assert versions["no-such-package"] is None

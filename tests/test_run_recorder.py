@@ -1,99 +1,15 @@
-import json
 import math
-from types import SimpleNamespace
 
 import pytest
-import torch
-from support import read_csv, read_scalars
+from scripted_run import EVALUATIONS, ScriptedRun
+from support import read_scalars
 
-from vecac import run_recorder
-from vecac.algorithm.network import ActorCritic
-from vecac.algorithm.td import LossTerms
-from vecac.config import Config
 from vecac.engines.contracts import Report
-from vecac.engines.evaluation import Evaluation
-from vecac.engines.learner import BlockReport, UpdateReport
-from vecac.recording import checkpoint, metrics
-from vecac.recording.console import Console
-from vecac.run_recorder import RunRecorder
-from vecac.transition import Episode
-
-EVALUATIONS = {
-    "greedy": Evaluation([1.0, 3.0], [10, 30]),  # mean 2, standard deviation 1
-    "sampled": Evaluation([0.0, 8.0], [5, 15]),  # mean 4, standard deviation 4
-}
-
-
-def update_report(loss):
-    terms = LossTerms(*torch.tensor([loss, 2.0, 3.0, 0.5]))
-    # Var[target - V] = 1 and Var[target] = 4, so the explained variance is 0.75.
-    values, targets = torch.tensor([1.0, 3.0]), torch.tensor([0.0, 4.0])
-    return UpdateReport([BlockReport(terms, 1.0, values, targets)], torch.tensor(0.25), 1e-3)
-
-
-class ScriptedRun:
-    """A recorder with an engine that does what it is told, and a clock that stands still by itself."""
-
-    def __init__(self, folder, monkeypatch, **settings):
-        self.now = 50.0
-        monkeypatch.setattr(run_recorder, "time", SimpleNamespace(perf_counter=lambda: self.now))
-        self.dir = folder
-        (folder / "checkpoints").mkdir()
-        network = ActorCritic(4, 2, hidden_size=4)
-        optimizer = torch.optim.Adam(network.parameters())
-        self.engine = SimpleNamespace(network=network, env_steps=0, updates=0)
-        self.engine.optimizer, self.engine.optimizer_state = optimizer, optimizer.state_dict
-        config = Config(
-            **{"total_timesteps": 1000, "log_interval": 100, "device": "cuda", "learner": "torch"} | settings
-        )
-        self.recorder = RunRecorder(config, folder, self.engine, "cpu", Console(1000, quiet=True))
-
-    def update(self, env_steps, returns=(), seconds=1.0, **report):
-        """The engine makes an update that brings it to env_steps and finishes episodes."""
-        self.now += seconds
-        self.engine.env_steps = env_steps
-        self.engine.updates += 1
-        with torch.no_grad():
-            self.engine.network.fc_v.bias.fill_(env_steps)  # marks the parameters
-        episodes = [Episode(env_steps, float(number), 7, 0) for number in returns]
-        self.recorder.record(Report(episodes, update_report(float(env_steps)), **report))
-
-    def finish(self, *arguments, **more):
-        self.now += 1.0
-        self.result = self.recorder.finish(*arguments, **more)
-        return json.loads((self.dir / "result.json").read_text())
-
-    def rows(self):
-        if not hasattr(self, "result"):
-            self.recorder._log.flush()
-        return read_csv(self.dir)
-
-    def rows_at(self):
-        return [int(row["time/total_timesteps"]) for row in self.rows()]
-
-    def saved(self, name):
-        """env_steps of a checkpoint, after a check that its parameters are of the same moment."""
-        if name == "best":
-            self.recorder._save_best()
-        content = checkpoint.load(self.dir / "checkpoints" / f"{name}.pt")
-        assert content["network"]["fc_v.bias"].item() == content["env_steps"] or content["env_steps"] == 0
-        return content["env_steps"]
-
-    def has(self, name):
-        return (self.dir / "checkpoints" / f"{name}.pt").exists()
 
 
 @pytest.fixture
 def start(tmp_path, monkeypatch):
-    runs = []
-
-    def start(**settings):
-        runs.append(ScriptedRun(tmp_path, monkeypatch, **settings))
-        return runs[-1]
-
-    yield start
-    for run in runs:
-        run.recorder._log.close()
+    return lambda **settings: ScriptedRun(tmp_path, monkeypatch, **settings)
 
 
 def test_rows_fall_on_the_first_update_at_or_past_each_multiple_of_the_interval(start):
@@ -147,8 +63,9 @@ def test_a_row_holds_the_state_at_its_update(start):
 
 def test_without_an_episode_or_an_update_their_metrics_are_left_out(start):
     run = start()
-    run.engine.env_steps, run.now = 100, 51.0
+    run.engine.env_steps, run.now = 99, 51.0
     run.recorder.record(Report())
+    run.finish("interrupted")
     (row,) = run.rows()
     assert (row["rollout/ep_rew_mean"], row["rollout/episodes"]) == ("", "0")
     assert (row["train/loss"], row["train/n_updates"]) == ("", "")
@@ -274,73 +191,6 @@ def test_the_run_stops_at_the_first_update_that_reaches_the_total(start):
     assert run.recorder.stop_reason() is None
     run.update(200)
     assert run.recorder.stop_reason() == "finished"
-
-
-def test_best_is_the_row_with_the_highest_mean_of_100_episodes(start):
-    run = start()
-    run.update(100, [400] * 99)
-    assert not run.has("best")
-    run.update(200, [100] * 100)
-    assert run.saved("best") == 200
-    run.update(300, [50] * 100)
-    assert run.saved("best") == 200
-    run.update(350, [300] * 100)  # better, but no row
-    assert run.saved("best") == 200
-    run.update(410, [200] * 100)
-    assert run.saved("best") == 410
-    run.update(500)  # an equal mean is no better one
-    assert run.saved("best") == 410
-    run.update(550, [201] * 100)
-    run.finish("interrupted")  # whose row counts too
-    assert run.saved("best") == 550
-
-
-def test_the_best_parameters_wait_for_the_next_flush_and_are_those_of_their_row(start, monkeypatch):
-    monkeypatch.setattr(metrics, "FLUSH_SECONDS", 1e9)
-    run = start()
-    run.update(100, [400] * 100)
-    assert not run.has("best")  # a fast engine would write more often than it learns
-    monkeypatch.setattr(metrics, "FLUSH_SECONDS", -1)
-    run.update(150)
-    assert run.has("best")
-    assert run.saved("best") == 100
-
-
-def test_fewer_than_100_episodes_make_no_best(start):
-    run = start(total_timesteps=100)
-    run.update(100, [500] * 99)
-    run.finish("finished", EVALUATIONS)
-    assert run.has("latest")
-    assert not run.has("best")
-
-
-def test_latest_is_saved_at_the_start_at_the_interval_and_at_the_end(start):
-    run = start(checkpoint_interval=10.0)
-    content = checkpoint.load(run.dir / "checkpoints" / "latest.pt")
-    assert (content["env_steps"], content["updates"]) == (0, 0)
-    assert content["config"]["checkpoint_interval"] == 10.0
-    run.update(10, seconds=9.9)
-    assert run.saved("latest") == 0
-    run.update(20, seconds=0.2)
-    assert run.saved("latest") == 20
-    run.update(30, seconds=9.9)
-    assert run.saved("latest") == 20
-    run.update(40, seconds=0.2)
-    assert run.saved("latest") == 40
-    run.update(50, seconds=1.0)
-    assert run.saved("latest") == 40
-    run.recorder.stop_clock()
-    assert run.saved("latest") == 50
-
-
-def test_a_checkpoint_holds_the_optimizer_too(start):
-    run = start()
-    run.engine.network(torch.ones(1, 4))[1].sum().backward()
-    run.engine.optimizer.step()
-    run.finish("interrupted")
-    state = checkpoint.load(run.dir / "checkpoints" / "latest.pt")["optimizer"]["state"]
-    assert all(entry["step"] == 1 for entry in state.values())
-    assert state
 
 
 def test_result_json_of_a_finished_run(start):

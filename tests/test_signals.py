@@ -99,14 +99,14 @@ def test_ctrl_c_as_soon_as_the_run_has_named_its_folder(training, backend):
 def test_sigterm_in_the_middle_of_training(training, backend):
     run = training(*FOREVER, *BACKENDS[backend])
     assert len(run.alive()) >= (1 if backend == "sync" else 3)
-    assert wait_until(lambda: len((run.dir / "progress.csv").read_text().splitlines()) > 2)
+    assert wait_until(lambda: (log := run.dir / "progress.csv").exists() and log.read_text().count("\n") > 2)
     run.send(signal.SIGTERM)
     assert run.ends(signal.SIGTERM)["env_steps"] >= 2000
 
 
 def test_sigterm_to_the_whole_group_as_service_managers_send_it(training):
     run = training(*FOREVER, *BACKENDS["fork"])
-    assert wait_until(lambda: len((run.dir / "progress.csv").read_text().splitlines()) > 2)
+    assert wait_until(lambda: (log := run.dir / "progress.csv").exists() and log.read_text().count("\n") > 2)
     run.send(signal.SIGTERM, to_group=True)
     run.ends(signal.SIGTERM)
 

@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from vecac.config import Config
-from vecac.errors import EnvironmentFault
+from vecac.errors import EnvironmentFault, RunFault, UsageError
 from vecac.recording import checkpoint
+from vecac.recording.folder_lock import locked
 from vecac.train import main, train
 
 
@@ -130,6 +131,85 @@ def test_a_failed_run_exits_with_1_and_one_line(small, capsys):
     assert captured.out == ""
     assert captured.err.startswith("error: environment 0 returned the observation [nan")
     assert captured.err.count("\n") == 1
+
+
+def test_a_run_that_fails_before_its_first_step_has_a_checkpoint_all_the_same(small):
+    config = replace(small, env_id="scripted_environments:NanAtReset-v0")
+    with pytest.raises(EnvironmentFault):
+        train(config)
+    (run_dir,) = Path(small.log_dir).iterdir()
+    content = checkpoint.load(run_dir / "checkpoints" / "latest.pt")
+    assert (content["env_steps"], content["updates"]) == (0, 0)
+    assert json.loads((run_dir / "result.json").read_text())["stop_reason"] == "failed"
+
+
+def test_a_run_that_diverges_fails_and_keeps_the_last_good_parameters(small):
+    with pytest.raises(RunFault, match=r"is not finite in update .*: lower --learning-rate"):
+        train(replace(small, learning_rate=1e30, learner="torch"))
+    (run_dir,) = Path(small.log_dir).iterdir()
+    result = json.loads((run_dir / "result.json").read_text())
+    assert (result["stop_reason"], result["eval_return_mean"]) == ("failed", None)
+    assert result["error"].startswith("RunFault: the loss (")
+    good = checkpoint.load(run_dir / "checkpoints" / "latest.pt")
+    assert good["env_steps"] < result["env_steps"]
+    assert all(bool(weights.isfinite().all()) for weights in good["network"].values())
+    offending = checkpoint.load(run_dir / "checkpoints" / "offending_rollout.pt")
+    assert offending["updates"] == result["updates"]
+    assert offending["rollout"]["reward_TN"].shape == (10, 4)
+
+
+TIMES = ("time/fps", "time/time_elapsed", "time/collect_fraction", "time/learn_fraction")
+
+
+def without_times(logged):
+    return [{tag: text for tag, text in row.items() if tag not in TIMES} for row in logged]
+
+
+def test_a_finished_run_goes_on_to_a_larger_total_as_if_that_had_been_asked_for_at_once(small):
+    whole = train(replace(small, run_name="whole"))
+    half = train(replace(small, total_timesteps=1500))
+    result = train(Config(resume=str(half.run_dir), total_timesteps=3000))
+    times = ("run_dir", "seconds", "env_steps_per_s")
+    assert replace(result, **{name: getattr(whole, name) for name in times}) == whole
+    assert result.run_dir == half.run_dir
+    assert result.seconds > half.seconds
+    assert without_times(rows(result)) == without_times(rows(whole))
+    ends = [checkpoint.load(run.run_dir / "checkpoints" / "latest.pt") for run in (result, whole)]
+    assert all(torch.equal(ends[0]["network"][name], ends[1]["network"][name]) for name in ends[0]["network"])
+
+
+def test_a_run_with_nothing_left_to_train_is_evaluated_again(small, capsys):
+    first = train(replace(small, quiet=False))
+    capsys.readouterr()
+    logged = rows(first)
+    again = train(Config(resume=str(first.run_dir)))
+    assert replace(again, seconds=first.seconds, env_steps_per_s=first.env_steps_per_s) == first
+    assert again.seconds == pytest.approx(first.seconds, abs=0.1)
+    assert without_times(rows(again)) == without_times(logged)
+    out = capsys.readouterr().out
+    assert "nothing is left to train: raise --total-timesteps to go on; evaluating again" in out
+
+
+def test_a_run_that_is_running_is_not_gone_on_with(small):
+    result = train(replace(small, total_timesteps=100))
+    before = (result.run_dir / "result.json").read_bytes()
+    with locked(result.run_dir), pytest.raises(UsageError, match="that run is still running"):
+        train(Config(resume=str(result.run_dir)))
+    assert (result.run_dir / "result.json").read_bytes() == before
+
+
+def test_a_last_state_that_cannot_be_saved_fails_the_run(small, monkeypatch, capsys):
+    def fail(path, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("vecac.run_recorder.write_atomically", fail)
+    with pytest.raises(RunFault, match=r"^the last state could not be saved in .*: No space left on device$"):
+        train(replace(small, total_timesteps=1000))
+    (result,) = Path(small.log_dir).glob("*/result.json")
+    content = json.loads(result.read_text())
+    assert content["stop_reason"] == "failed"
+    assert content["eval_episodes"] == 4  # it was trained and evaluated nevertheless
+    assert "cannot be written to: No space left on device; training goes on" in capsys.readouterr().err
 
 
 def test_time_counts_from_the_first_env_step(small):

@@ -1,6 +1,5 @@
 """What a transition was, whatever the backend and the autoreset mode."""
 
-import math
 from contextlib import closing
 
 import numpy as np
@@ -204,7 +203,7 @@ def test_a_fault_at_reset_is_named(backend):
         ("Shape", r"returned observations of shape \(2, 1\), expected \(2, 2\)"),
         ("RewardShape", r"returned reward of shape \(2, 1\)"),
         ("FinalNan", "environment 0 returned the observation"),
-        ("Nan", "environment 1 returned the observation .* at its step 1;"),
+        ("Nan", "at step 1, environment 1 returned the observation"),
         ("Raise", "the vector environment raised KeyError: 'a key'"),
     ],
 )
@@ -226,14 +225,15 @@ def test_dead_rows_of_a_custom_vector_environment_show_nothing():
         assert all(step.next_obs.flags.c_contiguous for step in steps)
         environments.reset()
         environments._envs.fault, environments._envs.metadata = "nan", {}
-        with pytest.raises(EnvironmentFault, match="at its step 1;"):
+        with pytest.raises(EnvironmentFault, match="at step 1, environment 1 returned"):
             environments.step(np.zeros(2, np.int64))
 
 
 def test_a_worker_that_dies_is_named():
     with make("Faulty", 3, engine="async", start_method="fork") as environments:
         environments.reset()
-        with pytest.raises(EnvironmentFault, match="worker process of environment 2 has ended"):
+        ending = "at step 1, the worker process of environment 2 ended with exit code 3"
+        with pytest.raises(EnvironmentFault, match=ending):
             environments.step(np.array([0, 0, FaultyEnv.FAULTS.index("die")]))
 
 
@@ -250,14 +250,6 @@ def test_observations_are_what_their_spaces_dtype_can_hold(backend, mode):
             EnvironmentFault, match=r"environment 0 returned .*\[1.5, 1.5\].* uint8 cannot hold"
         ):
             environments.step(np.array([1, 0]))
-
-
-def test_large_but_finite_numbers_pass():
-    with make("Faulty", 2) as environments:
-        environments.reset()
-        environments._require_finite("observation", np.full((2, 2), 3e38, np.float32))
-        with pytest.raises(EnvironmentFault):
-            environments._require_finite("observation", np.array([[0, 0], [math.inf, 0]], np.float32))
 
 
 @pytest.mark.parametrize("backend", BACKENDS, ids=str)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import tyro
 
 import vecac
-from vecac.errors import EnvironmentFault, UsageError
+from vecac.errors import RunFault, UsageError
 
 Options = TypeVar("Options")
 
@@ -20,14 +20,19 @@ FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 
 def run_command(
-    options: type[Options], prog: str, argv: Sequence[str] | None, work: Callable[[Options], int]
+    options: type[Options],
+    prog: str,
+    argv: Sequence[str] | None,
+    work: Callable[[Options], int],
+    defaults: Callable[[Sequence[str]], Options] | None = None,
 ) -> int:
     """Parse argv into `options`, a dataclass, and do the work; returns the exit code.
 
-    The first line of the dataclass's docstring is what --help says the command does.
+    The first line of the dataclass's docstring is what --help says the command does. What `defaults`
+    makes of argv takes the place of the dataclass's own defaults.
 
     An error that vecac explains is one line on standard error: exit code 2 for what the user gave,
-    1 for an environment that misbehaved. tyro's own messages exit with 2. Anything else is a defect,
+    1 for a run that failed. tyro's own messages exit with 2. Anything else is a defect,
     ours or the environment's, and keeps its traceback.
     """
     for stream in (sys.stdout, sys.stderr):  # a folder's name may hold what the terminal's encoding lacks
@@ -39,16 +44,21 @@ def run_command(
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
-            return work(_parse(options, prog, argv))
+            return work(_parse(options, prog, argv, defaults))
     except UsageError as error:
         return _explain(error, BAD_INPUT)
-    except EnvironmentFault as error:
+    except RunFault as error:
         return _explain(error, FAILED)
     except KeyboardInterrupt:  # before the run, or the evaluation, took charge of signals
         return INTERRUPTED
 
 
-def _parse(options: type[Options], prog: str, argv: Sequence[str] | None) -> Options:
+def _parse(
+    options: type[Options],
+    prog: str,
+    argv: Sequence[str] | None,
+    defaults: Callable[[Sequence[str]], Options] | None,
+) -> Options:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["--version"]:
         print(f"vecac {vecac.__version__}")
@@ -56,9 +66,13 @@ def _parse(options: type[Options], prog: str, argv: Sequence[str] | None) -> Opt
     # tyro would dress up the errors of __post_init__, so it parses into a twin that checks nothing.
     twin = type(options.__name__, (options,), {"__post_init__": lambda self: None})
     description = f"{(options.__doc__ or '').splitlines()[0]} --version prints vecac's version."
-    parsed: Any = tyro.cli(twin, prog=prog, description=description, args=arguments)
-    values = {field.name: getattr(parsed, field.name) for field in dataclasses.fields(parsed)}
-    return options(**values)
+    default = {} if defaults is None else {"default": twin(**_values(defaults(arguments)))}
+    parsed: Any = tyro.cli(twin, prog=prog, description=description, args=arguments, **default)
+    return options(**_values(parsed))
+
+
+def _values(options: Any) -> dict[str, Any]:
+    return {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
 
 
 def _explain(error: Exception, code: int) -> int:

@@ -62,6 +62,8 @@ class Config:
     """How --engine async starts its worker processes."""
     shared_memory: bool = True
     """Whether --engine async passes observations through shared memory, not pipes."""
+    step_timeout: float = 60.0
+    """Seconds that --engine async gives an environment's process for one step or reset."""
     device: str = "auto"
     """Where the network learns: auto, cpu, cuda or cuda:N."""
     num_threads: int = 0
@@ -82,6 +84,15 @@ class Config:
     """Episodes of the greedy and of the sampled evaluation at the end; 0 for none."""
     quiet: bool = False
     """Print nothing but warnings and errors."""
+    resume: str | None = None
+    """Run folder to go on with: flags left out are as saved there, and few may change."""
+
+    def __new__(cls, *args: Any, **fields: Any) -> "Config":
+        """Keeps which fields were given, since a resumed run takes the others from its folder."""
+        self = super().__new__(cls)
+        names = [field.name for field in dataclasses.fields(cls)][: len(args)]
+        object.__setattr__(self, "_given", frozenset({*names, *fields}))
+        return self
 
     def __post_init__(self) -> None:
         for name, hint in get_type_hints(type(self)).items():
@@ -99,10 +110,12 @@ class Config:
 
     def _check_combinations(self) -> None:
         """Refuse flags that the chosen engine or learner could only ignore."""
+        if self.resume is not None:  # what counts is the saved settings with those that were given
+            return
         engine = f"--engine {self.engine}"
         if self.engine != "async":
             remedy = "it concerns worker processes, so leave it out or use --engine async"
-            self._refuse(engine, remedy, "start_method", "shared_memory")
+            self._refuse(engine, remedy, *WITHOUT_WORKERS)
         if self.engine == "fused":
             remedy = "leave it out, or use --engine sync or vector"
             self._refuse(engine, remedy, "td_lambda", "autoreset_mode")
@@ -127,6 +140,12 @@ class Config:
                 raise UsageError(f"{shown} does not go with {beside}: {remedy}")
 
     @property
+    def given(self) -> frozenset[str]:
+        """The fields that this config was made with, rather than their defaults."""
+        given: frozenset[str] = self.__dict__["_given"]
+        return given
+
+    @property
     def log_every(self) -> int:
         """Env steps between two log rows, resolved."""
         return self.log_interval or max(1, self.total_timesteps // 200)
@@ -134,6 +153,13 @@ class Config:
     def to_dict(self) -> dict[str, Any]:
         """Every field as a JSON-ready value."""
         return dataclasses.asdict(self)
+
+
+WITHOUT_WORKERS: dict[str, Any] = {
+    name: Config.__dataclass_fields__[name].default
+    for name in ("start_method", "shared_memory", "step_timeout")
+}
+"""The settings of worker processes, as they have to be where there are none."""
 
 
 def flag(field: str) -> str:
@@ -184,7 +210,9 @@ _RANGES: dict[str, Rule] = {
     "log_dir": _NOT_EMPTY,
     "run_name": _RUN_NAME,
     "log_interval": _at_least(0),
+    "step_timeout": _POSITIVE,
     "checkpoint_interval": _POSITIVE,
+    "resume": _NOT_EMPTY,
     "eval_episodes": _at_least(0),
 }
 
@@ -200,7 +228,8 @@ def _check_type(name: str, value: object, hint: Any) -> None:
         allowed = (*allowed, int)
     is_bool = isinstance(value, bool)
     if not isinstance(value, allowed) or (is_bool and bool not in allowed):
-        kind = {int: "a whole number", bool: "True or False", str: "text"}.get(hint, "a number")
+        kinds = {bool: "True or False", str: "text", float: "a number", int: "a whole number"}
+        kind = next(kinds[known] for known in kinds if known in allowed)
         raise UsageError(f"{flag(name)} must be {kind}, not {value!r}")
     if float in allowed and isinstance(value, int | float) and not abs(value) <= sys.float_info.max:
         raise UsageError(f"{flag(name)} must be a finite number, not {value!r}")

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from vecac.command_line import run_command
-from vecac.config import Config, flag
+from vecac.config import WITHOUT_WORKERS, Config, flag
 from vecac.errors import UsageError
-from vecac.recording.run_folder import read_config
+from vecac.saved_run import load_policy
 from vecac.stopping import StopRequest
 
 if TYPE_CHECKING:
@@ -50,41 +50,6 @@ class EvaluateOptions:
             raise UsageError(f"{flag('seed')} must be 0 or more, not {self.seed}")
 
 
-def load_run(run_dir: Path, name: str) -> tuple[Config, "ActorCritic", dict[str, Any]]:
-    """The config, the network and the content of a run's checkpoint.
-
-    Raises:
-        UsageError: the folder is not a run's, or the checkpoint is missing, damaged, or of another
-            environment than config.json names.
-    """
-    from vecac.algorithm.network import ActorCritic
-    from vecac.recording import checkpoint
-
-    saved_env_id = read_config(run_dir)["env_id"]
-    path = run_dir / "checkpoints" / f"{name}.pt"
-    if name == "best" and not path.exists() and path.with_name("latest.pt").exists():
-        raise UsageError(
-            f"{run_dir} has no best checkpoint yet: it takes 100 episodes; use --checkpoint latest"
-        )
-    content = checkpoint.load(path)
-    try:
-        config = Config(**content["config"])
-        weights = content["network"]
-        hidden_size, obs_size = weights["fc1.weight"].shape
-        network = ActorCritic(obs_size, len(weights["fc_pi.weight"]), hidden_size)
-        network.load_state_dict(weights)
-    except (TypeError, KeyError, ValueError, AttributeError, RuntimeError) as error:
-        raise UsageError(f"checkpoint {path} does not fit this vecac: {error}") from error
-    if not all(bool(parameter.isfinite().all()) for parameter in network.parameters()):
-        raise UsageError(f"checkpoint {path} holds parameters that are not finite: use another of the run")
-    if config.env_id != saved_env_id:
-        raise UsageError(
-            f"checkpoint {path} is of {config.env_id}, but the run folder's config.json names "
-            f"{saved_env_id}: put the run's own checkpoint back"
-        )
-    return config, network, content
-
-
 def _play(
     options: EvaluateOptions, config: Config, network: "ActorCritic", stop: StopRequest
 ) -> "Evaluation | None":
@@ -112,11 +77,11 @@ def _play(
 
 
 def _command(options: EvaluateOptions) -> int:
-    config, network, content = load_run(options.run, options.checkpoint)
+    config, network, content = load_policy(options.run, options.checkpoint)
     if options.seed is not None:
         config = replace(config, seed=options.seed)
     if options.render:
-        config = replace(config, engine="sync", start_method="default", shared_memory=True)
+        config = replace(config, engine="sync", **WITHOUT_WORKERS)
     stop = StopRequest()
     result = _play(options, config, network, stop)
     if result is None:

@@ -44,6 +44,16 @@ def fill(array: NDArray[Any], saved: Tensor) -> None:
     source = saved.numpy()
     if array.dtype.names:
         source = source.view(array.dtype)
-    if source.dtype != array.dtype or source.shape != array.shape:
-        raise ValueError(f"{source.dtype} {source.shape} where {array.dtype} {array.shape} belongs")
-    array[...] = source
+    array[...] = require_like(source, array)
+
+
+def require_like(value: Any, model: NDArray[Any]) -> NDArray[Any]:
+    """The value, if it is an array of the model's dtype and shape.
+
+    Raises:
+        ValueError: it is not.
+    """
+    array = np.asarray(value)
+    if array.dtype != model.dtype or array.shape != model.shape:
+        raise ValueError(f"{array.dtype} {array.shape} where {model.dtype} {model.shape} belongs")
+    return array

@@ -2,7 +2,6 @@
 
 import copy
 import math
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -12,81 +11,43 @@ from vecac.config import Config
 from vecac.engines.contracts import Engine, Report, Update
 from vecac.engines.evaluation import Evaluation
 from vecac.environments.registry import reward_threshold
+from vecac.errors import RunFault
 from vecac.recording import checkpoint
+from vecac.recording.atomic import write_atomically
+from vecac.recording.clock import RunClock
 from vecac.recording.console import Console
 from vecac.recording.metrics import EpisodeStatistics, MetricsLog
 from vecac.recording.run_folder import Result, write_json
+from vecac.recording.saver import Saver
 
 StopReason = Literal["finished", "target_reached", "interrupted", "failed"]
-
-
-class RunClock:
-    """Seconds since the first env step, and what happened since the last row; `stop` freezes both."""
-
-    def __init__(self) -> None:
-        self._started_at = self._row_at = self._saved_at = time.perf_counter()
-        self._stopped_at: float | None = None
-        self._row_env_steps = 0
-        self._collect_seconds = self._learn_seconds = 0.0
-
-    def add(self, report: Report) -> None:
-        """Count the seconds of a report's phases into the current row."""
-        self._collect_seconds += report.collect_seconds
-        self._learn_seconds += report.learn_seconds
-
-    def stop(self) -> bool:
-        """Let no more time count; False if it had stopped already."""
-        was_running = self._stopped_at is None
-        self._stopped_at = self._now()
-        return was_running
-
-    def seconds(self) -> float:
-        """Since the first env step."""
-        return self._now() - self._started_at
-
-    def row(self, env_steps: int) -> dict[str, float]:
-        """The time/ metrics of a row at env_steps, which closes it: the next row starts here."""
-        now = self._now()
-        passed = now - self._row_at
-        row = {
-            "time/fps": (env_steps - self._row_env_steps) / passed,
-            "time/total_timesteps": env_steps,
-            "time/time_elapsed": now - self._started_at,
-            "time/collect_fraction": self._collect_seconds / passed,
-            "time/learn_fraction": self._learn_seconds / passed,
-        }
-        self._row_at, self._row_env_steps = now, env_steps
-        self._collect_seconds = self._learn_seconds = 0.0
-        return row
-
-    def has_new_steps(self, env_steps: int) -> bool:
-        """Whether env_steps is beyond the last row's."""
-        return env_steps > self._row_env_steps
-
-    def is_save_due(self, interval: float) -> bool:
-        """Whether `interval` seconds have passed since this last was True."""
-        now = time.perf_counter()
-        if now - self._saved_at < interval:
-            return False
-        self._saved_at = now
-        return True
-
-    def _now(self) -> float:
-        return time.perf_counter() if self._stopped_at is None else self._stopped_at
 
 
 class RunRecorder:
     """Turns an engine's reports into rows, checkpoints and a result.
 
+    A checkpoint brings the rows before it on disk first, so that it can be gone on from; whatever cannot
+    be written stays in memory until it can.
+
     Args:
         config: the run's settings.
-        run_dir: its new folder.
-        engine: read for its counters, network and optimiser.
+        run_dir: its folder.
+        engine: read for its counters, network and state.
         device: the one in use, for result.json.
         console: shows the progress.
+        state: of the recorder that wrote the checkpoint which the run goes on from.
     """
 
-    def __init__(self, config: Config, run_dir: Path, engine: Engine, device: str, console: Console) -> None:
+    def __init__(
+        self,
+        config: Config,
+        run_dir: Path,
+        engine: Engine,
+        device: str,
+        console: Console,
+        state: dict[str, Any] | None = None,
+    ) -> None:
+        state = state or {}
         self._config = config
         self._run_dir = run_dir
         self._engine = engine
@@ -94,18 +55,25 @@ class RunRecorder:
         self._console = console
         self._threshold = reward_threshold(config.env_id)
         self._statistics = EpisodeStatistics()
-        self._log = MetricsLog(run_dir, config.to_dict())
+        if state:
+            self._statistics.load_state_dict(state["statistics"])
+        self._log = MetricsLog(run_dir, config.to_dict(), state.get("log"))
+        self._saver = Saver(console, str(run_dir))
         self._last_update: Update | None = None
-        self._solved: tuple[int, float] | tuple[None, None] = (None, None)
-        self._best_mean = -math.inf
+        self._train_metrics: dict[str, float] = state.get("train_metrics", {})
+        self._solved: tuple[int | None, float | None] = state.get("solved", (None, None))
+        self._best_mean: float = state.get("best_mean", -math.inf)
+        self._has_diverged = False
         self._unsaved_best: dict[str, Any] | None = None
-        self._next_row_at = config.log_every
-        self._save("latest", self._content())
-        self._clock = RunClock()
+        self._unsaved_last: bytes | None = None
+        self._clock_state = state.get("clock")
+        self._clock = RunClock(self._clock_state)
+        self._saver.attempt(self._save_pending)
 
     def start_clock(self) -> None:
-        """The first env step comes next: time counts from here."""
-        self._clock = RunClock()
+        """The first env step comes next: time goes on from here."""
+        self._clock = RunClock(self._clock_state)
+        self._write_due_row()
 
     def stop_reason(self) -> StopReason | None:
         """Why training is over, or None while it is not."""
@@ -122,32 +90,39 @@ class RunRecorder:
     def updates_until_row(self) -> int:
         """Updates that overshoot neither the next row nor the end by more than one, at least 1."""
         config = self._config
-        due = min(self._next_row_at, config.total_timesteps) - self._engine.env_steps
+        due = min(self._next_row_at(), config.total_timesteps) - self._engine.env_steps
         return max(1, due // (config.n_rollout * config.num_envs))
 
     def record(self, report: Report) -> None:
         """Take in what the engine has done since the last call, and write what is due."""
         self._statistics.add(report.episodes)
         self._last_update = report.last_update or self._last_update
-        self._clock.add(report)
+        self._clock.add(report.collect_seconds, report.learn_seconds)
+        if report.diverged:
+            raise self._divergence()
         env_steps, seconds = self._engine.env_steps, self._clock.seconds()
         if self._solved[0] is None and self._statistics.reaches(self._threshold):
             self._solved = env_steps, seconds
-        # The last row is left to `finish`, which adds the evaluation to it.
-        if env_steps >= self._next_row_at and self.stop_reason() is None:
-            self._write_row({})
-            self._next_row_at = (env_steps // self._config.log_every + 1) * self._config.log_every
-        if self._log.flush_when_due():
-            self._save_best()
+        self._write_due_row()
         if self._clock.is_save_due(self._config.checkpoint_interval):
-            self._save("latest", self._content())
+            if not self._has_finite_parameters():
+                raise self._divergence()
+            self._save_last()
+        elif self._log.is_flush_due():
+            self._saver.attempt(self._save_pending)
         self._console.progress(env_steps, env_steps / seconds, self._statistics.mean_return)
 
     def stop_clock(self) -> None:
-        """Training is over: no time counts from here. Saves the last parameters, the first time."""
-        if self._clock.stop():
-            self._console.close()
-            self._save("latest", self._content())
+        """Training is over: no time counts from here. Saves the last state, the first time."""
+        if not self._clock.stop():
+            return
+        self._console.close()
+        if not self._has_diverged and self._has_finite_parameters():
+            self._save_last()
+        elif (rollout := self._engine.last_rollout()) is not None:
+            path = self._run_dir / "checkpoints" / "offending_rollout.pt"
+            content = {"rollout": rollout, **self._content()}
+            self._saver.attempt(lambda: checkpoint.save(path, content))
 
     def finish(
         self,
@@ -155,25 +130,31 @@ class RunRecorder:
         evaluations: Mapping[str, Evaluation] = MappingProxyType({}),
         error: str | None = None,
     ) -> Result:
-        """Write the last row and result.json, and close the files.
+        """Write the last row, result.json and what could not be written so far.
 
         Args:
             stop_reason: why the run ends.
             evaluations: "greedy" and "sampled", or nothing.
             error: what went wrong, if the run failed.
+
+        Returns:
+            The result; a run whose last state could not be saved has failed.
         """
+        self.stop_clock()
         greedy = evaluations.get("greedy")
-        try:
-            self.stop_clock()
-            if greedy is not None:
-                self._write_row({"eval/mean_reward": greedy.mean, "eval/mean_ep_length": greedy.mean_length})
-            elif self._clock.has_new_steps(self._engine.env_steps):
-                self._write_row({})
-            self._log.close()
-            self._save_best()
-        finally:  # whatever else could not be written, this says how the run ended
+        if greedy is not None:
+            self._write_row({"eval/mean_reward": greedy.mean, "eval/mean_ep_length": greedy.mean_length})
+        elif self._engine.env_steps > self._clock.row_env_steps:
+            self._write_row({})
+        self._saver.attempt(self._save_pending)
+        for _ in range(2):  # the second time if result.json is what cannot be written
+            if self._saver.failure is not None and error is None:
+                stop_reason = "failed"
+                error = f"the last state could not be saved in {self._run_dir}: {self._saver.failure}"
             result = self._result(stop_reason, evaluations, error)
-            write_json(self._run_dir / "result.json", result.to_dict())
+            content = result.to_dict()
+            if self._saver.attempt(lambda: write_json(self._run_dir / "result.json", content)):  # noqa: B023
+                break
         return result
 
     def _result(
@@ -205,29 +186,67 @@ class RunRecorder:
             seed=self._config.seed,
         )
 
+    def _next_row_at(self) -> int:
+        """The env steps of the next row: rows stand on a grid, so that fast engines write no more."""
+        return (self._clock.row_env_steps // self._config.log_every + 1) * self._config.log_every
+
+    def _write_due_row(self) -> None:
+        """Log the present state if a row is due; the last one is `finish`'s, which adds the evaluation."""
+        if self._engine.env_steps >= self._next_row_at() and self.stop_reason() is None:
+            self._write_row({})
+            metrics = self._last_metrics()
+            if not all(math.isfinite(metrics[tag]) for tag in ("train/loss", "train/grad_norm")):
+                raise self._divergence()
+
     def _write_row(self, extra: dict[str, float]) -> None:
         """Log the present state, and keep the parameters if their 100-episode mean is the best so far."""
         env_steps = self._engine.env_steps
-        row = self._statistics.row() | self._clock.row(env_steps)
-        if self._last_update is not None:
-            row |= self._last_update.read() | {"train/n_updates": self._engine.updates}
+        row = self._statistics.row() | self._clock.row(env_steps) | self._last_metrics()
         self._log.write(env_steps, row | extra)
         mean = self._statistics.last_100_return_mean
-        if mean is not None and mean > self._best_mean:
+        if mean is not None and mean > self._best_mean and self._has_finite_parameters():
             self._best_mean = mean
             self._unsaved_best = copy.deepcopy(self._content())
 
-    def _save_best(self) -> None:
-        """Write the best parameters if they are new; a fast engine finds better ones than can be written."""
-        if self._unsaved_best is not None:
-            self._save("best", self._unsaved_best)
-            self._unsaved_best = None
+    def _last_metrics(self) -> dict[str, float]:
+        """The train/ metrics of the last update, or of the last one before the run was resumed."""
+        if self._last_update is not None:
+            self._train_metrics = self._last_update.read()
+            self._last_update = None
+        updates = {"train/n_updates": self._engine.updates} if self._train_metrics else {}
+        return self._train_metrics | updates
 
-    def _save(self, name: str, content: dict[str, Any]) -> None:
-        checkpoint.save(self._run_dir / "checkpoints" / f"{name}.pt", content)
+    def _has_finite_parameters(self) -> bool:
+        return all(bool(parameter.isfinite().all()) for parameter in self._engine.network.parameters())
+
+    def _divergence(self) -> RunFault:
+        """The fault to raise; from here on the good checkpoints stay as they are."""
+        self._has_diverged = True
+        metrics = self._last_metrics()
+        return RunFault(
+            f"the loss ({metrics['train/loss']}) or its gradient (norm {metrics['train/grad_norm']}) is not "
+            f"finite in update {self._engine.updates:,}, by {self._engine.env_steps:,} env steps: lower "
+            "--learning-rate or set --max-grad-norm; the checkpoints hold the last good parameters"
+        )
+
+    def _save_last(self) -> None:
+        """Have the present state written, with the rows that lead to it."""
+        self._unsaved_last = checkpoint.encode(self._state())
+        self._saver.attempt(self._save_pending)
+
+    def _save_pending(self) -> None:
+        """Write whatever is not on disk yet: rows, then the best parameters, then the last state."""
+        self._log.flush(durably=self._unsaved_last is not None)
+        folder = self._run_dir / "checkpoints"
+        if self._unsaved_best is not None:
+            checkpoint.save(folder / "best.pt", self._unsaved_best)
+            self._unsaved_best = None
+        if self._unsaved_last is not None:
+            write_atomically(folder / "latest.pt", self._unsaved_last)
+            self._unsaved_last = None
 
     def _content(self) -> dict[str, Any]:
-        """A checkpoint of the present state; it shares the engine's memory."""
+        """A checkpoint to evaluate; it shares the engine's memory."""
         return {
             "config": self._config.to_dict(),
             "network": self._engine.network.state_dict(),
@@ -235,3 +254,17 @@ class RunRecorder:
             "env_steps": self._engine.env_steps,
             "updates": self._engine.updates,
         }
+
+    def _state(self) -> dict[str, Any]:
+        """A checkpoint that the run can be gone on from."""
+        metrics = self._last_metrics()
+        metrics.pop("train/n_updates", None)
+        run = {
+            "statistics": self._statistics.state_dict(),
+            "train_metrics": metrics,
+            "solved": self._solved,
+            "best_mean": self._best_mean,
+            "clock": self._clock.state_dict(),
+            "log": self._log.position(),
+        }
+        return {"config": self._config.to_dict(), **self._engine.state_dict(), "run": run}

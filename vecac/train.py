@@ -5,14 +5,20 @@ worker processes, which import this module again, stay small.
 """
 
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack, closing
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from vecac.command_line import run_command
 from vecac.config import Config
+from vecac.errors import RunFault
 from vecac.recording.console import Console, describe_result, describe_start
+from vecac.recording.folder_lock import locked
 from vecac.recording.run_folder import Result, create_run_folder, describe_run, require_log_dir, write_json
+from vecac.saved_run import SavedRun, saved_defaults, saved_run
 from vecac.stopping import StopRequest
 
 if TYPE_CHECKING:
@@ -22,10 +28,10 @@ if TYPE_CHECKING:
 
 
 def train(config: Config, stop: StopRequest | None = None) -> Result:
-    """Run the training that config describes; it leaves a run folder.
+    """Run the training that config describes, or go on with the run that it names; it leaves a run folder.
 
     Args:
-        config: every setting.
+        config: every setting; with resume, those that are given, and the others as saved.
         stop: takes charge of SIGINT and SIGTERM; pass one in to learn which of them arrived.
 
     Returns:
@@ -33,30 +39,23 @@ def train(config: Config, stop: StopRequest | None = None) -> Result:
 
     Raises:
         UsageError: the config cannot be run here; no run folder is left.
-        EnvironmentFault: an environment misbehaved; result.json tells of it too.
+        RunFault: an environment misbehaved, learning diverged or the last state could not be saved;
+            result.json tells of it too, if it can be written.
     """
-    from vecac.engines.hardware import choose_threads, idle_gpu, resolve_device, torch_threads
-    from vecac.engines.selection import make_engine, resolve
-    from vecac.run_recorder import RunRecorder
-
     stop = stop or StopRequest()
-    require_log_dir(config)
-    console = Console(config.total_timesteps, config.quiet)
-    device = resolve_device(config.device)
-    config, choices = resolve(config, device)
-    num_threads = choose_threads(config)
-    with stop, torch_threads(num_threads if config.learner == "torch" else 1), ExitStack() as cleanup:
-        with console.waiting(_what_takes_long(config)):
-            engine = cleanup.enter_context(closing(make_engine(config, device, num_threads)))
-        run_dir = create_run_folder(config)
-        write_json(run_dir / "config.json", describe_run(config, str(device), num_threads))
-        recorder = RunRecorder(config, run_dir, engine, str(device), console)
-        for line in (describe_start(config, str(device), num_threads, run_dir), *choices):
-            console.line(line)
-        if (gpu := idle_gpu(config.device)) is not None:
-            console.line(f"--device auto learns on the CPU; --device cuda would use the {gpu}")
+    with stop, ExitStack() as cleanup:
+        saved = cleanup.enter_context(_saved(config))
+        config = config if saved is None else saved.config
+        console = Console(config.total_timesteps, config.quiet)
+        config, engine, recorder = _set_up(config, saved, console, cleanup)
         try:
-            engine.reset()
+            if saved is None:
+                engine.reset()
+            if not engine.resumes_exactly():
+                console.line(
+                    f"{config.env_id} does not tell its inner state by get_state and set_state: resuming "
+                    "this run will restart its episodes"
+                )
             recorder.start_clock()
             stop_reason = _learn(engine, recorder, stop)
             evaluations = _evaluate(config, engine, stop)
@@ -64,8 +63,60 @@ def train(config: Config, stop: StopRequest | None = None) -> Result:
             recorder.finish("failed", error=f"{type(error).__name__}: {error}")
             raise
         result = recorder.finish("interrupted" if stop.requested() else stop_reason, evaluations)
+    if result.stop_reason == "failed":
+        raise RunFault(result.error)
     console.line(describe_result(result))
     return result
+
+
+@contextmanager
+def _saved(config: Config) -> Iterator[SavedRun | None]:
+    """The run to go on with, if there is one, for as long as it is this process's."""
+    if config.resume is None:
+        require_log_dir(config)
+        yield None
+        return
+    with locked(Path(config.resume)):
+        yield saved_run(config)
+
+
+def _set_up(
+    config: Config, saved: SavedRun | None, console: Console, cleanup: ExitStack
+) -> "tuple[Config, Engine, RunRecorder]":
+    """The resolved config, the engine and the recorder of a run in its folder; tells what is about to run."""
+    from vecac.engines.hardware import choose_threads, idle_gpu, resolve_device, torch_threads
+    from vecac.engines.selection import make_engine, resolve
+    from vecac.run_recorder import RunRecorder
+
+    device = resolve_device(config.device)
+    config, choices = resolve(config, device)
+    num_threads = choose_threads(config)
+    config = replace(config, num_threads=num_threads, log_interval=config.log_every)
+    cleanup.enter_context(torch_threads(num_threads if config.learner == "torch" else 1))
+    with console.waiting(_what_takes_long(config)):
+        engine = cleanup.enter_context(closing(make_engine(config, device, num_threads)))
+    description = describe_run(config, str(device))
+    if saved is None:
+        run_dir = create_run_folder(config, partial(_fill, config, engine, description))
+        cleanup.enter_context(locked(run_dir))
+    else:
+        run_dir = saved.run_dir
+        choices = [*saved.go_on(engine, description), *choices]
+    for line in (describe_start(config, str(device), num_threads, run_dir), *choices):
+        console.line(line)
+    if (gpu := idle_gpu(config.device)) is not None:
+        console.line(f"--device auto learns on the CPU; --device cuda would use the {gpu}")
+    state = None if saved is None else saved.content["run"]
+    return config, engine, RunRecorder(config, run_dir, engine, str(device), console, state)
+
+
+def _fill(config: Config, engine: "Engine", description: dict[str, Any], run_dir: Path) -> None:
+    """What a run folder holds from the first: its settings, and a checkpoint at step 0."""
+    from vecac.recording import checkpoint
+
+    write_json(run_dir / "config.json", description)
+    content = {"config": config.to_dict(), **engine.state_dict(), "run": None}
+    checkpoint.save(run_dir / "checkpoints" / "latest.pt", content)
 
 
 def _what_takes_long(config: Config) -> str:
@@ -120,7 +171,7 @@ def _command(config: Config) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    return run_command(Config, "python -m vecac.train", argv, _command)
+    return run_command(Config, "python -m vecac.train", argv, _command, saved_defaults)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ from vecac.algorithm.network import ActorCritic
 from vecac.algorithm.rollout import Rollout
 from vecac.config import Config
 from vecac.engines.block_threads import BlockThreads
-from vecac.engines.kernel_parameters import KernelParameters, KernelUpdate, learning_rate_of
+from vecac.engines.kernel_parameters import KernelParameters, KernelUpdate
+from vecac.engines.learner import learning_rate_of
 from vecac.kernels import rollout_kernels as kernels
 from vecac.kernels.compiling import specialise
 from vecac.kernels.model import update

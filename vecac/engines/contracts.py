@@ -22,18 +22,23 @@ class Update(Protocol):
     def read(self) -> dict[str, float]:
         """The train/ metrics by tag, NaN where undefined; waits for the device."""
 
+    def has_finite_gradient(self) -> bool:
+        """Whether the parameters still are numbers; waits for the device."""
+
 
 @dataclass
 class Report:
     """What a call of `iterate` brought: finished episodes in order, the last update, seconds by phase.
 
-    The seconds are NaN where collecting and learning are one.
+    The seconds are NaN where collecting and learning are one. diverged: the gradient of the last update
+    is not finite, found out where that costs no wait for a device.
     """
 
     episodes: Sequence[Episode] = ()
     last_update: Update | None = None
     collect_seconds: float = 0.0
     learn_seconds: float = 0.0
+    diverged: bool = False
 
 
 class Engine(Protocol):
@@ -58,18 +63,21 @@ class Engine(Protocol):
         """What a checkpoint holds of the engine, as plain values, tensors and arrays in its own memory.
 
         network and optimizer (state_dicts), env_steps, updates, and in `engine` whatever else the next
-        iteration depends on; None there before `reset`, after an environment failed, or if the
-        environments do not tell their state.
+        iteration depends on; None there before `reset`.
         """
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on exactly where state_dict, as a checkpoint brings it back, was taken; instead of `reset`.
 
-        Where `engine` is None, new episodes begin.
+        New episodes begin where the state lacks those in progress: after an environment failed, or if
+        environments do not tell their inner state.
 
         Raises:
             UsageError: the state is another network's or engine's.
         """
+
+    def resumes_exactly(self) -> bool:
+        """Whether the episodes in progress can be saved and gone on with; asked after `reset`."""
 
     def reset(self) -> None:
         """Start the first episodes; called once."""
@@ -80,6 +88,9 @@ class Engine(Protocol):
         Returns before the next update once the mean return of the last 100 finished episodes has
         reached `goal`; it may return earlier at any time.
         """
+
+    def last_rollout(self) -> dict[str, Any] | None:
+        """The rollout that the last update was made from, if it is kept: RolloutTensors by name."""
 
     def close(self) -> None:
         """Give up the environments."""

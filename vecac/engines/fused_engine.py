@@ -103,7 +103,13 @@ class FusedEngine:
             return
         for name in ("environments", "window", "progress"):
             fill(getattr(self._memory, name), state["engine"][name])
+        if (self.env_steps, self.updates) != (state["env_steps"], state["updates"]):
+            raise ValueError("the engine's counters are not the checkpoint's")
         self._has_begun = True
+
+    def resumes_exactly(self) -> bool:
+        """Always: the environments are memory of this engine."""
+        return True
 
     def reset(self) -> None:
         """Start the first episodes; call once, before `iterate`."""
@@ -123,7 +129,11 @@ class FusedEngine:
                 break
         progress = self._progress
         last_update = self._shared.last_update(float(progress["grad_norm"]), float(progress["learning_rate"]))
-        return Report(self._finished(), last_update, math.nan, math.nan)
+        diverged = not last_update.has_finite_gradient()
+        return Report(self._finished(), last_update, math.nan, math.nan, diverged)
+
+    def last_rollout(self) -> None:
+        """None: the kernels keep no rollouts."""
 
     def close(self) -> None:
         """End the threads."""

@@ -39,7 +39,7 @@ class GymnasiumEngine:
         )
         self._tracker = EpisodeTracker(environments.num_envs)
         self._next_step = 0
-        self._can_go_on = False
+        self._has_begun = self._can_go_on = False
         self.env_steps = 0
         self.updates = 0
 
@@ -59,7 +59,7 @@ class GymnasiumEngine:
             "optimizer": self.optimizer_state(),
             "env_steps": self.env_steps,
             "updates": self.updates,
-            "engine": self._state() if self._can_go_on else None,
+            "engine": self._state() if self._has_begun else None,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -68,20 +68,28 @@ class GymnasiumEngine:
         self.env_steps, self.updates = state["env_steps"], state["updates"]
         inner = state["engine"]
         if inner is None:
-            self._restart()
+            self.reset()
             return
-        self.environments.restore(to_arrays(inner["environments"]))
-        self._tracker.load_state_dict(inner["episodes"])
-        self._next_step = inner["next_step"]
-        if self._next_step:
-            self._rollout.load_state_dict(inner["rollout"])
+        episodes = inner["episodes"]
+        if episodes is None:
+            self._restart()
+        else:
+            self.environments.restore(to_arrays(episodes["environments"]))
+            self._tracker.load_state_dict(episodes["tracker"])
+            self._next_step = episodes["next_step"]
+            if self._next_step:
+                self._load_rollout(episodes["rollout"])
         self._learner.load_random_state(inner["policy"], self._rollout if self._next_step else None)
-        self._can_go_on = True
+        self._has_begun = self._can_go_on = True
+
+    def resumes_exactly(self) -> bool:
+        """Whether the environments tell their state."""
+        return self.environments.state() is not None
 
     def reset(self) -> None:
         """Start the first episodes; call once, before `iterate`."""
         self.environments.reset()
-        self._can_go_on = True
+        self._has_begun = self._can_go_on = True
 
     def iterate(self, count: int, goal: float | None = None) -> Report:
         """Up to `count` times, collect T x N and update once; see Engine.
@@ -96,35 +104,46 @@ class GymnasiumEngine:
             if not self._collect(report, deadline):
                 break
             self._update(report)
-            if report.episodes or time.perf_counter() > deadline:
+            if report.episodes or report.diverged or time.perf_counter() > deadline:
                 break
         return report
+
+    def last_rollout(self) -> dict[str, Any] | None:
+        """The rollout that the last update was made from, unless the next one has begun."""
+        return None if self._next_step or not self.updates else self._rollout.state_dict()
 
     def close(self) -> None:
         """End the environments and the learner's threads."""
         self.environments.close()
         self._learner.close()
 
-    def _state(self) -> dict[str, Any] | None:
-        environments = self.environments.state()
-        if environments is None:
-            return None
-        return {
+    def _state(self) -> dict[str, Any]:
+        """What the next iteration depends on; without the episodes in progress if they cannot be saved."""
+        environments = self.environments.state() if self._can_go_on else None
+        episodes = {
             "environments": environments,
-            "episodes": self._tracker.state_dict(),
-            "policy": self._learner.random_state(),
+            "tracker": self._tracker.state_dict(),
             "next_step": self._next_step,
             "rollout": self._rollout.state_dict() if self._next_step else None,
         }
+        return {
+            "policy": self._learner.random_state(),
+            "episodes": None if environments is None else episodes,
+        }
+
+    def _load_rollout(self, saved: dict[str, Any]) -> None:
+        """Take over a rollout in progress; kernels would follow a wrong action anywhere in memory."""
+        num_actions = self.environments.num_actions
+        if not 0 < self._next_step < self._rollout.num_steps:
+            raise ValueError(f"step {self._next_step} of a rollout of {self._rollout.num_steps}")
+        if not bool(((saved["action_TN"] >= 0) & (saved["action_TN"] < num_actions)).all()):
+            raise ValueError(f"actions that are not in [0, {num_actions})")
+        self._rollout.load_state_dict(saved)
 
     def _restart(self) -> None:
-        """Begin new episodes, and not those again that the run began with, unless it is still there."""
-        seeds = None
-        if self.env_steps:
-            sequence = restart_sequence(self._config.seed, self.env_steps)
-            seeds = environment_seeds(sequence, self.environments.num_envs)
-        self.environments.reset(seeds)
-        self._can_go_on = True
+        """Begin new episodes, and not those again that the run began with."""
+        sequence = restart_sequence(self._config.seed, self.env_steps)
+        self.environments.reset(environment_seeds(sequence, self.environments.num_envs))
 
     def _collect(self, report: Report, deadline: float) -> bool:
         """Go on with the rollout until it is complete (True) or the deadline has passed."""
@@ -156,6 +175,8 @@ class GymnasiumEngine:
         if update is not None:
             report.last_update = update
             self.updates += 1
+            # A GPU is not waited for here: the next row finds it out.
+            report.diverged = self._learner.device.type == "cpu" and not update.has_finite_gradient()
         ended_TN = rollout.terminated_TN | rollout.truncated_TN
         report.episodes = self._tracker.add(self.env_steps, rollout.reward_TN, ended_TN, rollout.valid_TN)
         self.env_steps += int(np.count_nonzero(rollout.valid_TN))

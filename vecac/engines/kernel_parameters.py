@@ -136,11 +136,9 @@ class KernelUpdate:
             "train/learning_rate": self.learning_rate,
         }
 
-
-def learning_rate_of(optimizer_state: dict[str, Any]) -> float:
-    """The rate of the last update, from the state_dict of torch's Adam."""
-    rate: float = optimizer_state["param_groups"][0]["lr"]
-    return rate
+    def has_finite_gradient(self) -> bool:
+        """Whether the gradient's norm is a number."""
+        return math.isfinite(self.grad_norm)
 
 
 def aligned(count: int, dtype: "np.dtype[Any]") -> NDArray[Any]:

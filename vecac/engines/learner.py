@@ -4,6 +4,7 @@ Shapes: T rollout steps, S = T + 1, N environments, n environments of one block,
 A actions, B valid transitions.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -76,12 +77,21 @@ class UpdateReport:
         metrics = {f"train/{name}": number for name, number in zip(names, numbers, strict=True)}
         return metrics | {"train/learning_rate": self.learning_rate}
 
+    def has_finite_gradient(self) -> bool:
+        """Whether the gradient's norm is a number; waits for the device."""
+        return math.isfinite(float(self.grad_norm))
+
 
 def initial_network(config: Config, obs_size: int, num_actions: int, seeds: SeedSequences) -> ActorCritic:
     """The network that a run starts with, whoever trains it; torch's own generator stays as it is."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed(seeds.network))
         return ActorCritic(obs_size, num_actions, config.hidden_size)
+
+
+def learning_rate_of(optimizer_state: dict[str, Any]) -> float:
+    """The rate of the last update, from the state_dict of torch's Adam."""
+    return float(optimizer_state["param_groups"][0]["lr"])
 
 
 class TorchLearner:
@@ -154,7 +164,9 @@ class TorchLearner:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over network and optimizer of an engine's state_dict."""
         self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        (group,) = self.optimizer.state_dict()["param_groups"]  # of its settings only the rate changes
+        group["lr"] = learning_rate_of(state["optimizer"])
+        self.optimizer.load_state_dict({"state": state["optimizer"]["state"], "param_groups": [group]})
 
     def load_random_state(self, state: dict[str, Any], rollout: Rollout | None) -> None:
         """Take over a `random_state`, in the middle of a rollout if there is one."""

@@ -2,16 +2,22 @@
 
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 from gymnasium.vector import AsyncVectorEnv
 from gymnasium.vector.async_vector_env import AsyncState
 
 from vecac.environments.worker import STOP_SIGNALS
+from vecac.errors import EnvironmentFault
 
 GRACE_SECONDS = 1.0
 """How long workers get to close their environments before they are killed."""
+
+DEATH_SECONDS = 0.5
+"""How long a process may take to be gone after its pipe broke."""
 
 
 @contextmanager
@@ -32,10 +38,42 @@ def stop_signals_held() -> Iterator[None]:
 
 
 class SupervisedVectorEnv(AsyncVectorEnv):
-    """AsyncVectorEnv that raises a worker's error as it was, and prints nothing of its own.
+    """AsyncVectorEnv that waits for no worker forever, raises a worker's error as it was, and prints
+    nothing of its own.
 
     Gymnasium's logs the workers' tracebacks and raises type(error)(error), which some types refuse.
+
+    Args:
+        factories: as for AsyncVectorEnv, like the other arguments.
+        step_timeout: seconds for the slowest environment to answer.
     """
+
+    def __init__(self, factories: Sequence[Any], step_timeout: float, **options: Any) -> None:
+        self._step_timeout = step_timeout
+        super().__init__(factories, **options)
+
+    def set_attr(self, name: str, values: Any) -> None:
+        """Set an attribute, to a value for each environment; Gymnasium's waits without end."""
+        for pipe, value in zip(self.parent_pipes, values, strict=True):
+            pipe.send(("_setattr", (name, value)))
+        self._poll_pipe_envs()
+        self._raise_if_errors(success for _, success in [pipe.recv() for pipe in self.parent_pipes])
+
+    def _poll_pipe_envs(self, timeout: float | None = None) -> bool:
+        """Wait until every worker has answered, whatever it is called for.
+
+        Raises:
+            EnvironmentFault: one of them has not, in time.
+        """
+        deadline = time.monotonic() + self._step_timeout
+        for index, pipe in enumerate(self.parent_pipes):
+            if not pipe.poll(max(0.0, deadline - time.monotonic())):
+                condition = "is stopped" if _is_stopped(self.processes[index].pid) else "is still busy"
+                raise EnvironmentFault(
+                    f"environment {index} has not answered for {self._step_timeout:g} s "
+                    f"(--step-timeout): its worker process {condition}"
+                )
+        return True
 
     def _raise_if_errors(self, successes: Iterable[bool]) -> None:
         errors = {}
@@ -46,13 +84,26 @@ class SupervisedVectorEnv(AsyncVectorEnv):
             raise errors[min(errors)]
 
 
-def dead_worker(envs: AsyncVectorEnv) -> int | None:
-    """The index of the first worker process that has ended, if any has."""
-    for index, process in enumerate(envs.processes):
-        process.join(0.05)  # its pipe may break a moment before it is gone
-        if not process.is_alive():
-            return index
+def death_of_a_worker(envs: AsyncVectorEnv) -> str | None:
+    """Which worker process has ended, and how; None if none has."""
+    deadline = time.monotonic() + DEATH_SECONDS  # a pipe may break a moment before its process is gone
+    while time.monotonic() < deadline:
+        for index, process in enumerate(envs.processes):
+            if process.exitcode is not None:
+                code = process.exitcode
+                how = f"ended with exit code {code}" if code >= 0 else f"was killed by signal {-code}"
+                return f"the worker process of environment {index} {how}"
+        time.sleep(0.01)
     return None
+
+
+def _is_stopped(pid: int | None) -> bool:
+    """Whether a process is stopped, by SIGSTOP for one; where /proc does not tell, it is not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state in "Tt"
 
 
 def shut_down(envs: AsyncVectorEnv) -> None:

@@ -6,7 +6,6 @@ The three autoreset modes differ in when an ended environment is reset and in wh
 observation is found. `Environments.step` hands out the same valid transitions for all of them.
 """
 
-import math
 import multiprocessing
 import os
 import warnings
@@ -19,11 +18,18 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, Vecto
 from numpy.typing import NDArray
 
 from vecac.config import Config
+from vecac.environments.checks import require_finite, require_shape, to_float32
 from vecac.environments.inner_state import read_states, write_states
 from vecac.environments.registry import find_spec, require_spaces
-from vecac.environments.supervision import SupervisedVectorEnv, dead_worker, shut_down, stop_signals_held
+from vecac.environments.supervision import (
+    SupervisedVectorEnv,
+    death_of_a_worker,
+    shut_down,
+    stop_signals_held,
+)
 from vecac.environments.worker import EnvironmentFactory
 from vecac.errors import EnvironmentFault, UsageError
+from vecac.plain import require_like
 from vecac.seeding import environment_seeds, seed_sequences
 from vecac.transition import Transition
 
@@ -84,7 +90,7 @@ class Environments:
             ValueError: the action array has another shape or is not of integers. It is checked
                 before anything is sent: a worker left out would be out of step ever after.
             EnvironmentFault: an environment raised, or an observation or reward is not finite or
-                has the wrong shape; the message names the environment's index.
+                has the wrong shape; the message names the environment's index and the step.
         """
         action = np.asarray(action)
         if action.shape != (self.num_envs,) or action.dtype.kind != "i":
@@ -92,6 +98,12 @@ class Environments:
         self._steps += 1
         if self._first_action:
             action = action + self._first_action
+        try:
+            return self._step(action)
+        except EnvironmentFault as error:
+            raise EnvironmentFault(f"at step {self._steps}, {error}") from error
+
+    def _step(self, action: NDArray[np.int64]) -> Transition:
         raw_obs, raw_reward, terminated, truncated, info = self._guarded(self._envs.step, action)
         obs = self.obs
         reward, terminated, truncated = self._scalars(raw_reward, terminated, truncated)
@@ -107,7 +119,7 @@ class Environments:
         else:
             valid = np.ones(self.num_envs, np.bool_)
             self.obs, next_obs = self._after_ends(terminated | truncated, next_obs, info)
-        self._require_finite("reward", reward)
+        require_finite("reward", reward)
         return Transition(obs, reward, terminated, truncated, next_obs, valid)
 
     def state(self) -> dict[str, Any] | None:
@@ -118,11 +130,18 @@ class Environments:
         return {"obs": self.obs, "resets_next": self._resets_next, "steps": self._steps, "inner": inner}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on where other environments, made alike, were when `state` returned this."""
+        """Go on where other environments, made alike, were when `state` returned this.
+
+        Raises:
+            ValueError: it is not of as many environments, or not of such.
+            EnvironmentFault: an environment does not take its part.
+        """
         self.reset()
-        resets_next = np.array(state["resets_next"])
+        obs = require_like(state["obs"], self.obs)
+        resets_next = require_like(state["resets_next"], self._resets_next)
+        require_finite("observation", obs)
         self._guarded(write_states, self._envs, state["inner"], resets_next.tolist())
-        self.obs, self._resets_next, self._steps = np.array(state["obs"]), resets_next, state["steps"]
+        self.obs, self._resets_next, self._steps = obs, resets_next, int(state["steps"])
 
     def close(self) -> None:
         """End the environments and their worker processes; never hangs, may be called twice."""
@@ -156,9 +175,9 @@ class Environments:
         next_obs = raw_obs.copy()
         for index in np.flatnonzero(ended):
             final_obs = np.asarray(info["final_obs"][index], np.float32)
-            self._require_shape("final observation", final_obs, next_obs[index].shape, int(index))
+            require_shape("final observation", final_obs, next_obs[index].shape, int(index))
             next_obs[index] = final_obs
-        self._require_finite("observation", next_obs)
+        require_finite("observation", next_obs)
         return raw_obs, next_obs
 
     def _guarded(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -168,56 +187,27 @@ class Environments:
         except (EnvironmentFault, UsageError):
             raise
         except Exception as error:
-            index = dead_worker(self._envs) if isinstance(self._envs, AsyncVectorEnv) else None
-            what = f"the vector environment raised {type(error).__name__}: {error}"
-            if index is not None:
-                what = f"the worker process of environment {index} has ended"
-            raise EnvironmentFault(what) from error
+            death = death_of_a_worker(self._envs) if isinstance(self._envs, AsyncVectorEnv) else None
+            raise EnvironmentFault(
+                death or f"the vector environment raised {type(error).__name__}: {error}"
+            ) from error
 
     def _observations(self, raw_obs: Any) -> NDArray[np.float32]:
         """A float32 copy in C order, checked: the environment may reuse or share what it returned."""
-        obs = _to_float32(raw_obs)
-        self._require_shape("observations", obs, (self.num_envs, self.obs_size))
-        self._require_finite("observation", obs)
+        obs = to_float32(raw_obs)
+        require_shape("observations", obs, (self.num_envs, self.obs_size))
+        require_finite("observation", obs)
         return obs
 
     def _scalars(
         self, reward: Any, terminated: Any, truncated: Any
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
-        reward = _to_float32(reward)
+        reward = to_float32(reward)
         terminated, truncated = np.array(terminated, np.bool_), np.array(truncated, np.bool_)
         if not reward.shape == terminated.shape == truncated.shape == (self.num_envs,):
             for name, array in (("reward", reward), ("terminated", terminated), ("truncated", truncated)):
-                self._require_shape(name, array, (self.num_envs,))
+                require_shape(name, array, (self.num_envs,))
         return reward, terminated, truncated
-
-    def _require_shape(
-        self, what: str, array: NDArray[Any], shape: tuple[int, ...], index: int | None = None
-    ) -> None:
-        if array.shape != shape:
-            who = "the vector environment" if index is None else f"environment {index}"
-            raise EnvironmentFault(f"{who} returned {what} of shape {array.shape}, expected {shape}")
-
-    def _require_finite(self, what: str, array: NDArray[np.float32]) -> None:
-        # One dot product instead of a mask: it is not finite if any number is not. It may also
-        # overflow, hence the second look.
-        if math.isfinite(np.vdot(array, array)):
-            return
-        finite = np.isfinite(array)
-        if not finite.all():
-            index = int(np.argwhere(~finite)[0, 0])
-            raise EnvironmentFault(
-                f"environment {index} returned the {what} {array[index].tolist()} at its step "
-                f"{self._steps}; only finite float32 numbers can be learned from"
-            )
-
-
-def _to_float32(numbers: Any) -> NDArray[np.float32]:
-    """A copy in C order; what is beyond float32 becomes infinite, in silence."""
-    if isinstance(numbers, np.ndarray) and numbers.dtype == np.float32:
-        return np.array(numbers, order="C")
-    with np.errstate(over="ignore"):
-        return np.array(numbers, dtype=np.float32, order="C")
 
 
 def make_environments(config: Config, render_mode: str | None = None) -> Environments:
@@ -266,7 +256,12 @@ def _make_copies(config: Config, render_mode: str | None) -> VectorEnv[Any, Any,
         raise UsageError(f"--start-method {context} does not exist here: use {' or '.join(available)}")
     with stop_signals_held():
         return SupervisedVectorEnv(
-            factories, shared_memory=config.shared_memory, copy=False, context=context, autoreset_mode=mode
+            factories,
+            config.step_timeout,
+            shared_memory=config.shared_memory,
+            copy=False,
+            context=context,
+            autoreset_mode=mode,
         )
 
 

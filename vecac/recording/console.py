@@ -52,6 +52,11 @@ class Console:
             self._quiet = True
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
+    def warning(self, text: str) -> None:
+        """Print a line on standard error, below the progress bar and also when quiet."""
+        self.close()
+        print(f"warning: {text}", file=sys.stderr, flush=True)
+
     @contextmanager
     def waiting(self, reason: str) -> Iterator[None]:
         """Say what is being waited for if it takes more than PATIENCE_SECONDS, and then how long it took."""

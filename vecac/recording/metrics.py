@@ -1,16 +1,18 @@
 """The metrics of a run: what each means, the episode statistics, and the files that they go to."""
 
 import csv
+import io
 import math
 import time
+import warnings
 from collections import deque
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from torch.utils.tensorboard import SummaryWriter
-from torch.utils.tensorboard.summary import hparams
-
+from vecac.recording import events
+from vecac.recording.growing_file import GrowingFile
 from vecac.transition import Episode
 
 METRICS = {
@@ -50,6 +52,20 @@ class EpisodeStatistics:
         self._returns: deque[float] = deque(maxlen=WINDOW)
         self._lengths: deque[int] = deque(maxlen=WINDOW)
 
+    def state_dict(self) -> dict[str, Any]:
+        """What other statistics need to go on from here."""
+        return {
+            "episodes": self.episodes,
+            "returns": list(self._returns),
+            "lengths": list(self._lengths),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a `state_dict`."""
+        self.episodes = state["episodes"]
+        self._returns.extend(state["returns"])
+        self._lengths.extend(state["lengths"])
+
     def add(self, episodes: Sequence[Episode]) -> None:
         """Take in the next finished episodes, in order."""
         self.episodes += len(episodes)
@@ -87,16 +103,38 @@ class EpisodeStatistics:
 
 
 class MetricsLog:
-    """Writes rows to the run folder's TensorBoard event file and to progress.csv."""
+    """Writes rows to the run folder's TensorBoard event file and to progress.csv.
 
-    def __init__(self, run_dir: Path, settings: Mapping[str, Any]) -> None:
-        self._tensorboard = SummaryWriter(str(run_dir))
-        self._csv_file = open(run_dir / "progress.csv", "w", newline="", encoding="utf-8")
-        self._csv = csv.DictWriter(self._csv_file, METRICS)
-        self._csv.writeheader()
+    Args:
+        run_dir: the run's folder.
+        settings: the config, which the event file shows too.
+        position: of the log of an earlier process, to go on from: what came later is cut off.
+    """
+
+    def __init__(
+        self, run_dir: Path, settings: Mapping[str, Any], position: Mapping[str, Any] | None = None
+    ) -> None:
         self._rows: list[tuple[int, float, dict[str, float]]] = []
-        self._describe(settings)
-        self.flush()
+        position = position or {"rows": 0, "events": "", "events_size": 0}
+        path = run_dir / "progress.csv"
+        lines = _lines(path, position["rows"] + 1) if position["rows"] else []
+        self._num_rows = max(0, len(lines) - 1)
+        self._csv = GrowingFile(path, sum(map(len, lines)))
+        if not lines:
+            self._csv.add(_csv_lines([dict(zip(METRICS, METRICS, strict=True))]))
+        self._events = _events_file(run_dir, position, settings)
+        if self._num_rows < position["rows"] or self._events.size < position["events_size"]:
+            warnings.warn(f"{run_dir} has lost log rows, and goes on without them", stacklevel=2)
+        self._flushed_at = -math.inf
+
+    def position(self) -> dict[str, Any]:
+        """Where another log can go on once all rows so far are on disk."""
+        self._encode()
+        return {
+            "rows": self._num_rows,
+            "events": self._events.path.name,
+            "events_size": self._events.end,
+        }
 
     def write(self, env_steps: int, row: Mapping[str, float]) -> None:
         """Log one row at env_steps; a metric that has no value yet, or no finite one, is left out.
@@ -111,49 +149,56 @@ class MetricsLog:
         known = {tag: number for tag, number in row.items() if math.isfinite(number)}
         self._rows.append((env_steps, time.time(), known))
 
-    def flush_when_due(self) -> bool:
-        """Flush if there is something to and the last time was FLUSH_SECONDS ago; whether it did."""
-        is_due = bool(self._rows) and time.monotonic() - self._flushed_at > FLUSH_SECONDS
-        if is_due:
-            self.flush()
-        return is_due
+    def is_flush_due(self) -> bool:
+        """Whether there is something to flush and the last attempt was FLUSH_SECONDS ago."""
+        return bool(self._rows) and time.monotonic() - self._flushed_at > FLUSH_SECONDS
 
-    def flush(self) -> None:
-        """Put everything written so far on disk."""
-        for env_steps, wall_time, row in self._rows:
-            for tag, number in row.items():
-                self._tensorboard.add_scalar(tag, number, env_steps, wall_time)
-            self._csv.writerow(row)
-        self._rows.clear()
-        self._csv_file.flush()
-        self._tensorboard.flush()
-        self._flushed_at = time.monotonic()
+    def flush(self, durably: bool = False) -> None:
+        """Put everything written so far on disk, safe from a power failure if that is asked for.
 
-    def close(self) -> None:
-        """Flush and close both files; may be called twice."""
-        if self._csv_file.closed:
-            return
-        self.flush()
-        self._csv_file.close()
-        self._tensorboard.close()
-
-    def _describe(self, settings: Mapping[str, Any]) -> None:
-        """The config as a text page and as hparams, in this one event file.
-
-        SummaryWriter.add_hparams would put the latter in a folder, and so a run, of its own.
+        Raises:
+            OSError: not all of it is; the next flush goes on where this one failed.
         """
-        cells = {name: str(value).replace("|", "\\|") for name, value in settings.items()}
-        table = "\n".join(f"| {name} | {cell} |" for name, cell in cells.items())
-        self._tensorboard.add_text("config", f"| setting | value |\n| --- | --- |\n{table}", 0)
-        # TensorBoard would show True as 1.0000, and does not take None.
-        plain = {
-            name: value if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
-            for name, value in settings.items()
-        }
-        shown_beside = dict.fromkeys(("rollout/ep_rew_mean", "eval/mean_reward"), 0.0)
-        file_writer = self._tensorboard._get_file_writer()  # type: ignore[no-untyped-call]
-        for summary in hparams(plain, shown_beside):  # type: ignore[no-untyped-call]
-            file_writer.add_summary(summary)
+        self._flushed_at = time.monotonic()
+        self._encode()
+        self._csv.flush(durably)
+        self._events.flush(durably)
+
+    def _encode(self) -> None:
+        self._csv.add(_csv_lines([row for _, _, row in self._rows]))
+        for env_steps, wall_time, row in self._rows:
+            self._events.add(events.scalars(row, env_steps, wall_time))
+        self._num_rows += len(self._rows)
+        self._rows.clear()
+
+
+def _csv_lines(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    buffer = io.StringIO(newline="")
+    csv.DictWriter(buffer, METRICS).writerows(rows)
+    return buffer.getvalue().encode()
+
+
+def _events_file(run_dir: Path, position: Mapping[str, Any], settings: Mapping[str, Any]) -> GrowingFile:
+    """The event file to go on with, or a new one where it has been lost or there was none."""
+    path = run_dir / Path(position["events"]).name
+    if position["events_size"] and path.is_file() and path.stat().st_size >= position["events_size"]:
+        return GrowingFile(path, position["events_size"])
+    for left_over in run_dir.glob("events.out.tfevents.*"):
+        left_over.unlink()
+    file = GrowingFile(run_dir / events.file_name())
+    file.add(events.header())
+    shown_beside = dict.fromkeys(("rollout/ep_rew_mean", "eval/mean_reward"), 0.0)
+    file.add(events.settings(settings, shown_beside))
+    return file
+
+
+def _lines(path: Path, count: int) -> list[bytes]:
+    """The first `count` whole lines of a file, or as many as it has."""
+    try:
+        with open(path, "rb") as file:
+            return [line for line in islice(file, count) if line.endswith(b"\n")]
+    except FileNotFoundError:
+        return []
 
 
 def _mean(numbers: deque[Any]) -> float:

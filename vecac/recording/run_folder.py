@@ -9,10 +9,12 @@ import platform
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import vecac
@@ -75,41 +77,51 @@ def require_log_dir(config: Config) -> None:
         raise _unusable(config.log_dir, errno.EACCES)
 
 
-def create_run_folder(config: Config) -> Path:
+def create_run_folder(config: Config, fill: Callable[[Path], None]) -> Path:
     """Make {log_dir}/{env_id}__{run_name}__{seed}__{time}/, with a suffix if that name is taken.
+
+    It appears with all that `fill` puts into it, at once: a run folder without a checkpoint is never seen.
 
     Raises:
         UsageError: the log folder cannot be written to.
     """
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     name = "__".join(_safe(part) for part in (config.env_id, config.run_name, str(config.seed), stamp))
-    attempt = 1
+    log_dir = Path(config.log_dir)
+    try:
+        log_dir.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".new-", dir=log_dir) as temporary:
+            folder = Path(temporary) / "run"
+            (folder / "checkpoints").mkdir(parents=True)
+            fill(folder)
+            return _rename(folder, log_dir / name)
+    except OSError as error:
+        raise _unusable(config.log_dir, error.errno) from error
+
+
+def _rename(folder: Path, wanted: Path) -> Path:
+    """Give the folder the wanted name, or that with the first suffix which nobody has; returns the path."""
+    path, attempt = wanted, 1
     while True:
-        path = Path(config.log_dir) / (name if attempt == 1 else f"{name}-{attempt}")
         try:
-            path.mkdir(parents=True)
-            (path / "checkpoints").mkdir()
-            return path
-        except FileExistsError as error:
-            if not path.exists():  # a file stands where one of its parent folders should
-                raise _unusable(config.log_dir, error.errno) from error
+            return folder.rename(path)
+        except OSError:
+            if not os.path.lexists(path):
+                raise
             attempt += 1
-        except OSError as error:
-            raise _unusable(config.log_dir, error.errno) from error
+            path = wanted.with_name(f"{wanted.name}-{attempt}")
 
 
-def describe_run(config: Config, device: str, num_threads: int) -> dict[str, Any]:
+def describe_run(config: Config, device: str) -> dict[str, Any]:
     """The content of config.json: every setting as resolved, and what the run was made with.
 
     Args:
-        config: the settings as given.
+        config: the settings, resolved.
         device: the one in use, which need not be the one asked for.
-        num_threads: CPU threads in use.
     """
-    resolved = {"device": device, "num_threads": num_threads, "log_interval": config.log_every}
     return {
         **config.to_dict(),
-        **resolved,
+        "device": device,
         "device_requested": config.device,
         "versions": {"vecac": vecac.__version__, "python": platform.python_version()}
         | {package: _version(package) for package in PACKAGES},
@@ -160,7 +172,7 @@ def read_config(run_dir: Path) -> dict[str, Any]:
             f"{run_dir} is not a run folder ({path} cannot be read: {error.strerror}): "
             "name one that vecac.train printed"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is damaged: it is not JSON") from error
     if not isinstance(settings, dict) or "env_id" not in settings:
         raise UsageError(f"{path} is damaged: it does not hold a run's settings")
