@@ -162,8 +162,8 @@ def test_rows_reach_the_disk_while_the_run_goes_on(tmp_path, monkeypatch):
     now = 100.0
     monkeypatch.setattr("vecac.recording.metrics.time.monotonic", lambda: now)
     log = MetricsLog(tmp_path, {})
-    assert not log.is_flush_due()
     log.flush()
+    assert not log.is_flush_due()
     assert read_csv(tmp_path) == []  # with its header: tail -f can begin
     assert (tmp_path / "progress.csv").read_text().startswith("rollout/ep_rew_mean,")
     now += 0.5

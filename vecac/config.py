@@ -136,8 +136,7 @@ class Config:
         for name in fields:
             value = getattr(self, name)
             if value != Config.__dataclass_fields__[name].default:
-                shown = "--no-shared-memory" if name == "shared_memory" else f"{flag(name)} {value}"
-                raise UsageError(f"{shown} does not go with {beside}: {remedy}")
+                raise UsageError(f"{typed(name, value)} does not go with {beside}: {remedy}")
 
     @property
     def given(self) -> frozenset[str]:
@@ -165,6 +164,13 @@ WITHOUT_WORKERS: dict[str, Any] = {
 def flag(field: str) -> str:
     """The command-line spelling of a field."""
     return "--" + field.replace("_", "-")
+
+
+def typed(field: str, value: Any) -> str:
+    """A flag with its value, as one would type it."""
+    if isinstance(value, bool):
+        return flag(field) if value else f"--no-{flag(field).removeprefix('--')}"
+    return f"{flag(field)} {value}"
 
 
 Rule = tuple[Callable[[Any], bool], str]

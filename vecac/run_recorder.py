@@ -3,6 +3,8 @@
 import copy
 import math
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -142,19 +144,21 @@ class RunRecorder:
         """
         self.stop_clock()
         greedy = evaluations.get("greedy")
+        evaluation: dict[str, float] = {}
         if greedy is not None:
-            self._write_row({"eval/mean_reward": greedy.mean, "eval/mean_ep_length": greedy.mean_length})
-        elif self._engine.env_steps > self._clock.row_env_steps:
-            self._write_row({})
-        self._saver.attempt(self._save_pending)
-        for _ in range(2):  # the second time if result.json is what cannot be written
-            if self._saver.failure is not None and error is None:
-                stop_reason = "failed"
-                error = f"the last state could not be saved in {self._run_dir}: {self._saver.failure}"
-            result = self._result(stop_reason, evaluations, error)
-            content = result.to_dict()
-            if self._saver.attempt(lambda: write_json(self._run_dir / "result.json", content)):  # noqa: B023
-                break
+            evaluation = {"eval/mean_reward": greedy.mean, "eval/mean_ep_length": greedy.mean_length}
+        env_steps = self._engine.env_steps
+        if env_steps > self._clock.row_env_steps:
+            self._write_row(evaluation)
+        elif evaluation:  # a run that stopped upon a row, and now has its goal without another step
+            self._log.write(env_steps, evaluation | {"time/total_timesteps": env_steps})
+        result = self._result(stop_reason, evaluations, error)
+        if self._saver.attempt(partial(self._save_all, result)) or error is not None:
+            return result
+        error = f"the last state could not be saved in {self._run_dir}: {self._saver.failure}"
+        result = self._result("failed", evaluations, error)
+        with suppress(OSError):
+            write_json(self._run_dir / "result.json", result.to_dict())
         return result
 
     def _result(
@@ -195,7 +199,7 @@ class RunRecorder:
         if self._engine.env_steps >= self._next_row_at() and self.stop_reason() is None:
             self._write_row({})
             metrics = self._last_metrics()
-            if not all(math.isfinite(metrics[tag]) for tag in ("train/loss", "train/grad_norm")):
+            if not all(math.isfinite(metrics.get(tag, 0.0)) for tag in ("train/loss", "train/grad_norm")):
                 raise self._divergence()
 
     def _write_row(self, extra: dict[str, float]) -> None:
@@ -233,6 +237,13 @@ class RunRecorder:
         """Have the present state written, with the rows that lead to it."""
         self._unsaved_last = checkpoint.encode(self._state())
         self._saver.attempt(self._save_pending)
+
+    def _save_all(self, result: Result) -> None:
+        """Write whatever is not on disk yet, and result.json whether the rest can be written or not."""
+        try:
+            self._save_pending()
+        finally:
+            write_json(self._run_dir / "result.json", result.to_dict())
 
     def _save_pending(self) -> None:
         """Write whatever is not on disk yet: rows, then the best parameters, then the last state."""

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vecac.config import Config, flag
+from vecac.config import Config, flag, typed
 from vecac.errors import UsageError
 from vecac.recording.run_folder import read_config, write_json
 
@@ -51,7 +51,8 @@ class SavedRun:
             Lines for the user.
 
         Raises:
-            UsageError: the checkpoint is of another network or engine; nothing has been changed.
+            UsageError: the checkpoint is of another network or engine, or the folder cannot be written
+                to; nothing has been changed.
         """
         with _explained(self.run_dir / "checkpoints" / "latest.pt"):
             _require_run_state(self.content["run"])
@@ -63,8 +64,11 @@ class SavedRun:
         kept = {name: first.get(name) for name in _OF_THE_START}
         resumed = {"env_steps": engine.env_steps, **{name: description[name] for name in _OF_THE_START}}
         resumptions = [*(first.get("resumptions") or []), resumed]
-        write_json(self.run_dir / "config.json", {**description, **kept, "resumptions": resumptions})
-        (self.run_dir / "result.json").unlink(missing_ok=True)
+        try:
+            write_json(self.run_dir / "config.json", {**description, **kept, "resumptions": resumptions})
+            (self.run_dir / "result.json").unlink(missing_ok=True)
+        except OSError as error:
+            raise UsageError(f"--resume {self.run_dir} cannot be written to: {error.strerror}") from error
         notes = list(self.notes)
         if kept["versions"] != resumed["versions"]:
             notes.append(
@@ -180,8 +184,8 @@ def _changes(config: Config, saved: Config) -> dict[str, Any]:
             continue
         if name not in MAY_CHANGE:
             raise UsageError(
-                f"{flag(name)} {value} is not what the run was started with ({before}): leave it out, or "
-                "start a new run"
+                f"{typed(name, value)} is not what the run was started with ({before}): leave it "
+                "out, or start a new run"
             )
         changes[name] = value
     return changes

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from vecac.command_line import run_command
 from vecac.config import Config
-from vecac.errors import RunFault
+from vecac.errors import RunFault, UsageError
 from vecac.recording.console import Console, describe_result, describe_start
 from vecac.recording.folder_lock import locked
 from vecac.recording.run_folder import Result, create_run_folder, describe_run, require_log_dir, write_json
@@ -107,7 +107,10 @@ def _set_up(
     if (gpu := idle_gpu(config.device)) is not None:
         console.line(f"--device auto learns on the CPU; --device cuda would use the {gpu}")
     state = None if saved is None else saved.content["run"]
-    return config, engine, RunRecorder(config, run_dir, engine, str(device), console, state)
+    try:
+        return config, engine, RunRecorder(config, run_dir, engine, str(device), console, state)
+    except OSError as error:
+        raise UsageError(f"{run_dir} cannot be written to: {error.strerror}") from error
 
 
 def _fill(config: Config, engine: "Engine", description: dict[str, Any], run_dir: Path) -> None:

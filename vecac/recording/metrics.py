@@ -151,7 +151,8 @@ class MetricsLog:
 
     def is_flush_due(self) -> bool:
         """Whether there is something to flush and the last attempt was FLUSH_SECONDS ago."""
-        return bool(self._rows) and time.monotonic() - self._flushed_at > FLUSH_SECONDS
+        has_rows = bool(self._rows) or self._csv.end > self._csv.size or self._events.end > self._events.size
+        return has_rows and time.monotonic() - self._flushed_at > FLUSH_SECONDS
 
     def flush(self, durably: bool = False) -> None:
         """Put everything written so far on disk, safe from a power failure if that is asked for.

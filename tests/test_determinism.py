@@ -1,0 +1,74 @@
+"""What README promises to be bit-reproducible and no other test holds: across processes and engines."""
+
+import json
+import os
+
+import pytest
+from support import run
+
+CASES = {
+    f"{engine}, {learner}": {"engine": engine, "learner": learner}
+    for engine, learner in [
+        ("sync", "torch"),
+        ("sync", "compiled"),
+        ("async", "torch"),
+        ("async", "compiled"),
+        ("vector", "torch"),
+        ("vector", "compiled"),
+        ("fused", "compiled"),
+    ]
+}
+PROGRAM = """
+import hashlib, json, sys
+from vecac.config import Config
+from vecac.recording import checkpoint
+from vecac.train import train
+
+cases, more = json.loads(sys.argv[1]), json.loads(sys.argv[2])
+digests = {}
+for name, settings in cases.items():
+    result = train(Config(**settings, **more, num_envs=3, total_timesteps=1500, quiet=True, eval_episodes=6))
+    content = checkpoint.load(result.run_dir / "checkpoints" / "latest.pt")
+    bits = hashlib.sha256()
+    for tensors in (content["network"], *content["optimizer"]["state"].values()):
+        for tensor in tensors.values():
+            bits.update(tensor.contiguous().numpy().tobytes())
+    numbers = [result.env_steps, result.updates, result.episodes, result.last_100_return_mean]
+    digests[name] = [bits.hexdigest(), numbers, result.eval_return_mean, result.eval_sampled_return_mean]
+print(json.dumps(digests))
+"""
+
+
+def digests(tmp_path, cases=CASES, **more):
+    """What the runs of some cases lead to, in a process of their own."""
+    arguments = (json.dumps(cases), json.dumps({"log_dir": str(tmp_path), **more}))
+    code, stdout, stderr = run("-c", PROGRAM, *arguments)
+    assert (code, stderr) == (0, "")
+    return json.loads(stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    return digests(tmp_path_factory.mktemp("first"))
+
+
+def test_another_process_computes_the_same_bits(first, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONHASHSEED", "7")
+    monkeypatch.setenv("OMP_NUM_THREADS", str(2 if os.environ.get("OMP_NUM_THREADS") != "2" else 1))
+    assert digests(tmp_path) == first
+
+
+def test_worker_processes_change_no_bit(first):
+    for learner in ("torch", "compiled"):
+        # Evaluation shares its episodes out among as many environments as there are workers.
+        assert first[f"sync, {learner}"][:2] == first[f"async, {learner}"][:2]
+
+
+def test_another_seed_changes_every_case(first, tmp_path):
+    other = digests(tmp_path, seed=2)
+    assert all(other[name][0] != first[name][0] for name in CASES)
+
+
+def test_different_engines_and_learners_need_not_agree(first):
+    """They draw their random numbers each in their own way; nothing promises otherwise."""
+    assert len({digest for digest, *_ in first.values()}) == 5
