@@ -76,7 +76,8 @@ def test_what_changes_what_is_learned_is_refused_by_flag(run_dir, name):
     saved = write(run_dir, engine="async", learner="torch")
     message = refusal(run_dir, **{name: OTHERWISE[name]})
     assert message == (
-        f"{TYPED.get(name, f'{flag(name)} {OTHERWISE[name]}')} is not what the run was started with ({getattr(saved, name)}): "
+        f"{TYPED.get(name, f'{flag(name)} {OTHERWISE[name]}')} is not what the run was started with "
+        f"({getattr(saved, name)}): "
         "leave it out, or start a new run"
     )
 

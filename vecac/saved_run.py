@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vecac.config import Config, flag, typed
-from vecac.errors import UsageError
+from vecac.errors import EnvironmentFault, UsageError
 from vecac.recording.run_folder import read_config, write_json
 
 if TYPE_CHECKING:
@@ -170,6 +170,8 @@ def _explained(path: Path) -> Iterator[None]:
     """Turn whatever a checkpoint of other content leads to into one line."""
     try:
         yield
+    except EnvironmentFault:
+        raise
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
         raise UsageError(f"checkpoint {path} does not fit this vecac: {error}") from error
 

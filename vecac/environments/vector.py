@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from vecac.config import Config
 from vecac.environments.checks import require_finite, require_shape, to_float32
 from vecac.environments.inner_state import read_states, write_states
+from vecac.environments.lean_sync import LeanSyncVectorEnv
 from vecac.environments.registry import find_spec, require_spaces
 from vecac.environments.supervision import (
     SupervisedVectorEnv,
@@ -249,7 +250,7 @@ def _make_copies(config: Config, render_mode: str | None) -> VectorEnv[Any, Any,
     probe.close()
     mode = AUTORESET_MODES[config.autoreset_mode]
     if config.engine == "sync":
-        return SyncVectorEnv(factories, copy=False, autoreset_mode=mode)
+        return LeanSyncVectorEnv(factories, copy=False, autoreset_mode=mode)
     context = None if config.start_method == "default" else config.start_method
     available = multiprocessing.get_all_start_methods()
     if context is not None and context not in available:
