@@ -3,6 +3,7 @@ import math
 import platform
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from datetime import datetime
 from importlib.metadata import version
@@ -63,6 +64,20 @@ def test_a_taken_name_gets_a_suffix(tmp_path):
     name = "CartPole-v1__vecac__1__20240102-030405"
     assert [path.name for path in paths] == [name, f"{name}-2", f"{name}-3"]
     assert create(tmp_path, seed=2).name == "CartPole-v1__vecac__2__20240102-030405"
+
+
+def test_runs_that_start_at_once_share_no_folder(tmp_path):
+    """Each finds in its folder what it put there, and nothing of the others is left over."""
+
+    def start(number):
+        fill = lambda folder: (folder / "mine").write_text(str(number))  # noqa: E731
+        return create_run_folder(Config(log_dir=str(tmp_path / "logs")), fill)
+
+    with ThreadPoolExecutor(8) as pool:
+        paths = list(pool.map(start, range(80)))
+    assert len(set(paths)) == 80
+    assert [(path / "mine").read_text() for path in paths] == [str(number) for number in range(80)]
+    assert set((tmp_path / "logs").iterdir()) == set(paths)
 
 
 def test_a_file_can_take_the_name_too(tmp_path):
