@@ -163,6 +163,21 @@ def test_a_state_of_another_shape_is_refused(engine_name, tmp_path):
                 other.load_state_dict(state | {"engine": replaced(state["engine"], name, wrong)})
 
 
+@pytest.mark.parametrize("name", ["action_TN", "next_step"])
+def test_kernels_follow_no_wrong_index(name, tmp_path, monkeypatch):
+    config = Config(**SIZES, engine="sync", learner="compiled")
+    with engine_of(config) as engine, engine_of(config) as other:
+        engine.reset()
+        monkeypatch.setattr(gymnasium_engine, "CALL_SECONDS", 0.0)
+        engine.iterate(1)
+        state = saved(engine, tmp_path)
+        other.load_state_dict(state)
+        good = {"action_TN": state["engine"]["episodes"]["rollout"]["action_TN"], "next_step": 1}[name]
+        for wrong in (good - 2, good + 1000, None) if name == "next_step" else (good - 2, good + 2):
+            with pytest.raises(ValueError):
+                other.load_state_dict(state | {"engine": replaced(state["engine"], name, wrong)})
+
+
 def replaced(tree, name, value):
     if not isinstance(tree, dict):
         return tree

@@ -7,12 +7,13 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from scripted_environments import FaultyEnv
+from scripted_environments import FaultyEnv, SavingEnv
 
 from vecac.config import Config
 from vecac.environments.supervision import GRACE_SECONDS
 from vecac.environments.vector import make_environments
 from vecac.errors import EnvironmentFault
+from vecac.plain import to_arrays, to_tensors
 
 
 def start(env_id, num_envs=3):
@@ -70,6 +71,19 @@ def test_no_worker_outlives_close(harm):
     assert time.monotonic() - before < GRACE_SECONDS + 3
     assert not any(process.is_alive() for process in processes)
     environments.close()
+
+
+def test_a_worker_that_never_takes_its_state_is_named(monkeypatch):
+    """Forked workers inherit the method that hangs."""
+    monkeypatch.setattr(SavingEnv, "set_state", lambda self, state: time.sleep(600))
+    config = {"env_id": "scripted_environments:Saving-v0", "engine": "async", "start_method": "fork"}
+    environments = make_environments(Config(**config, num_envs=2, step_timeout=0.5))
+    environments.reset()
+    before = time.monotonic()
+    with pytest.raises(EnvironmentFault, match=r"environment 0 has not answered for 0\.5 s"):
+        environments.restore(to_arrays(to_tensors(environments.state())))
+    environments.close()
+    assert time.monotonic() - before < 0.5 + 2 + 3
 
 
 def test_a_workers_error_is_the_first_environments_and_all_that_is_told(caplog, capfd):

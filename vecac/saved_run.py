@@ -63,7 +63,8 @@ class SavedRun:
         first = read_config(self.run_dir)
         kept = {name: first.get(name) for name in _OF_THE_START}
         resumed = {"env_steps": engine.env_steps, **{name: description[name] for name in _OF_THE_START}}
-        resumptions = [*(first.get("resumptions") or []), resumed]
+        before = first.get("resumptions")
+        resumptions = [*(before if isinstance(before, list) else []), resumed]
         try:
             write_json(self.run_dir / "config.json", {**description, **kept, "resumptions": resumptions})
             (self.run_dir / "result.json").unlink(missing_ok=True)
@@ -238,8 +239,9 @@ def _require_run_state(run: Any) -> None:
             raise ValueError(f"run.train_metrics has {tag!r}: {number!r}")
     if (run["solved"][0] is None) != (run["solved"][1] is None):
         raise ValueError(f"run.solved is {run['solved']}")
-    if min(run["log"]["rows"], run["log"]["events_size"], run["clock"]["row_env_steps"]) < 0:
-        raise ValueError("run has a negative count")
+    counts = (run["log"]["rows"], run["log"]["events_size"], run["clock"]["row_env_steps"])
+    if not all(0 <= count < 2**63 for count in (*counts, run["statistics"]["episodes"])):
+        raise ValueError("run has a count that cannot be")
 
 
 def _require_like(value: Any, like: Any, name: str) -> None:

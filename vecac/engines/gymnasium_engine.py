@@ -76,7 +76,7 @@ class GymnasiumEngine:
         else:
             self.environments.restore(to_arrays(episodes["environments"]))
             self._tracker.load_state_dict(episodes["tracker"])
-            self._next_step = episodes["next_step"]
+            self._next_step = range(self._rollout.num_steps).index(episodes["next_step"])
             if self._next_step:
                 self._load_rollout(episodes["rollout"])
         self._learner.load_random_state(inner["policy"], self._rollout if self._next_step else None)
@@ -134,8 +134,6 @@ class GymnasiumEngine:
     def _load_rollout(self, saved: dict[str, Any]) -> None:
         """Take over a rollout in progress; kernels would follow a wrong action anywhere in memory."""
         num_actions = self.environments.num_actions
-        if not 0 < self._next_step < self._rollout.num_steps:
-            raise ValueError(f"step {self._next_step} of a rollout of {self._rollout.num_steps}")
         if not bool(((saved["action_TN"] >= 0) & (saved["action_TN"] < num_actions)).all()):
             raise ValueError(f"actions that are not in [0, {num_actions})")
         self._rollout.load_state_dict(saved)

@@ -69,7 +69,8 @@ def load(path: Path) -> dict[str, Any]:
     missing = [name for name in REQUIRED if not isinstance(content, dict) or name not in content]
     if missing:
         raise UsageError(f"checkpoint {path} lacks {', '.join(missing)}: it is not one of vecac's")
-    if not all(isinstance(content[name], int) for name in ("env_steps", "updates")):
+    counters = content["env_steps"], content["updates"]
+    if not all(isinstance(counter, int) and 0 <= counter < 2**63 for counter in counters):
         raise UsageError(f"checkpoint {path} is malformed: its counters are no whole numbers; use another")
     found = content["format_version"]
     if not isinstance(found, int) or not 1 <= found <= FORMAT_VERSION:
