@@ -159,7 +159,12 @@ def test_a_config_json_whose_settings_are_not_valid_is_damaged(run_dir, changes,
     assert refusal(run_dir).startswith(f"{run_dir / 'config.json'} is damaged: {said}")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null"])
+INFINITE = [
+    f'{{"env_id": "CartPole-v1", "versions": [{number}]}}' for number in ("NaN", "-Infinity", "1e999")
+]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null", "[" * 100_000, *INFINITE])
 def test_a_config_json_that_holds_no_settings_is_damaged(run_dir, text):
     write(run_dir)
     (run_dir / "config.json").write_text(text)

@@ -167,6 +167,7 @@ def read_config(run_dir: Path) -> dict[str, Any]:
     path = run_dir / "config.json"
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
+        json.dumps(settings, indent=2, allow_nan=False)  # Python reads NaN, Infinity and 1e999, JSON has none
     except OSError as error:
         raise UsageError(
             f"{run_dir} is not a run folder ({path} cannot be read: {error.strerror}): "
