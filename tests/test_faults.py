@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+from itertools import product
 
 import pytest
 from support import group_members, kill_group, start, wait_until
@@ -69,8 +70,8 @@ def ends(process, tmp_path, message, update):
     return line
 
 
-SAMPLE = [*((fault, 0) for fault in FAULTS), ("die", 2), ("stop", 2)]
-REST = [(fault, 2) for fault in FAULTS if (fault, 2) not in SAMPLE]
+SAMPLE = [("raise_two", 0), ("kill", 0), ("die", 2), ("stop", 2), ("nan", 0)]
+REST = [case for case in product(FAULTS, (0, 2)) if case not in SAMPLE]
 
 
 @pytest.mark.parametrize(
@@ -82,8 +83,22 @@ def test_a_fault_in_a_step_is_one_line_that_names_it(fault, index, training, tmp
     assert line.startswith("error: at step ")
 
 
-@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize(
+    ("number", "method"),
+    [
+        (signal.SIGKILL, "fork"),
+        (signal.SIGSTOP, "spawn"),
+        *(
+            pytest.param(number, method, marks=pytest.mark.slow)
+            for number, method in [
+                (signal.SIGKILL, "forkserver"),
+                (signal.SIGKILL, "spawn"),
+                (signal.SIGSTOP, "fork"),
+                (signal.SIGSTOP, "forkserver"),
+            ]
+        ),
+    ],
+)
 def test_a_worker_that_somebody_kills_or_stops(number, method, training, tmp_path, monkeypatch):
     workers = tmp_path / "workers"
     workers.mkdir()

@@ -1,6 +1,5 @@
 """Whatever keeps a run from being saved: it says so in one line, trains on, and tries again."""
 
-import json
 import os
 import shutil
 import signal
@@ -145,11 +144,3 @@ def test_if_the_last_state_cannot_be_saved_the_run_has_failed(cause, disk):
     _, line = disk.stderr.read_text().splitlines()
     assert line.startswith("error: the last state could not be saved in ")
     assert line.endswith(CAUSES[cause][2])
-
-
-def test_the_old_checkpoint_stays_whole_when_there_is_no_room_for_a_new_one(disk):
-    begins_to_fail(disk, "full")
-    saved = env_steps(disk)  # its checksum is right
-    assert saved > 0
-    config = json.loads((disk.run_dir() / "config.json").read_text())
-    assert config["total_timesteps"] == 100_000_000
