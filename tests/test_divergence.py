@@ -87,6 +87,14 @@ def test_the_row_notices_what_only_a_gpu_would_hide(tmp_path, monkeypatch):
     assert (run_dir / "checkpoints" / "offending_rollout.pt").exists()
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_also_in_the_last_update_of_all(engine, tmp_path):
+    num_envs = ENGINES[engine].get("num_envs", 16)
+    run_dir = diverge(tmp_path, **ENGINES[engine], total_timesteps=num_envs * 5)
+    assert json.loads((run_dir / "result.json").read_text())["stop_reason"] == "failed"
+    assert checkpoint.load(run_dir / "checkpoints" / "latest.pt")["env_steps"] == 0
+
+
 def test_a_rate_that_is_only_high_is_no_divergence(tmp_path):
     config = Config(
         total_timesteps=2000, learning_rate=0.5, quiet=True, log_dir=str(tmp_path), eval_episodes=0

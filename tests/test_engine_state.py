@@ -148,6 +148,22 @@ def test_a_fault_leaves_no_environment_state_behind(tmp_path, monkeypatch):
         assert saved(engine, tmp_path)["engine"]["episodes"] is None
 
 
+def test_environments_that_fail_while_they_tell_their_state_are_asked_no_more(tmp_path, monkeypatch):
+    config = Config(**SIZES, engine="sync", learner="torch")
+    with engine_of(config) as engine:
+        engine.reset()
+        engine.iterate(1)
+        fault = EnvironmentFault("the worker process of environment 1 was killed by signal 9")
+        monkeypatch.setattr(engine.environments, "state", lambda: raising(fault))
+        with pytest.raises(EnvironmentFault):
+            engine.state_dict()
+        assert engine.state_dict()["engine"]["episodes"] is None
+
+
+def raising(error):
+    raise error
+
+
 @pytest.mark.parametrize("engine_name", ["sync", "fused"])
 def test_a_state_of_another_shape_is_refused(engine_name, tmp_path):
     """Also one that would broadcast."""

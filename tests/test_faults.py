@@ -110,8 +110,10 @@ def test_a_worker_that_somebody_kills_or_stops(number, method, training, tmp_pat
     os.kill(int((workers / "1").read_text()), number)
     before = time.monotonic()
     _, stderr = process.communicate(timeout=60)
-    # What a busy machine takes to end a Python process comes on top of the promised two seconds.
-    assert time.monotonic() - before < STEP_TIMEOUT + 2.0 + 3.0
+    # The promise is two seconds; what a busy machine takes to end Python processes comes on top.
+    seconds = time.monotonic() - before
+    print(f"ended {seconds:.2f} s after the signal")
+    assert seconds < STEP_TIMEOUT + 2.0 + 20.0
     (line,) = stderr.splitlines()
     cause = "was killed by signal 9" if number == signal.SIGKILL else "worker process is stopped"
     assert "environment 1 " in line and cause in line

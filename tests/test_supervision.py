@@ -1,18 +1,22 @@
 """Workers end, and end soon, in whatever state they are."""
 
+import multiprocessing
 import os
+import re
 import signal
 import time
 from contextlib import suppress
 
+import gymnasium as gym
 import numpy as np
 import pytest
-from scripted_environments import FaultyEnv, SavingEnv
+from scripted_environments import FaultyEnv, SavingEnv, TwoArgumentsError
 
 from vecac.config import Config
+from vecac.environments import supervision
 from vecac.environments.supervision import GRACE_SECONDS
 from vecac.environments.vector import make_environments
-from vecac.errors import EnvironmentFault
+from vecac.errors import EnvironmentFault, UsageError
 from vecac.plain import to_arrays, to_tensors
 
 
@@ -99,3 +103,39 @@ def test_workers_that_can_are_asked_before_they_are_killed():
     environments, processes = start("Counting")
     environments.close()
     assert [process.exitcode for process in processes] == [0, 0, 0]
+
+
+class UnmakeableEnv(SavingEnv):
+    """Cannot be made in the worker of environment 1, in one of several ways."""
+
+    def __init__(self, how):
+        super().__init__()
+        if multiprocessing.current_process().name.endswith("-1"):
+            {"raise": self.fail, "die": lambda: os._exit(3), "hang": lambda: time.sleep(600)}[how]()
+
+    def fail(self):
+        raise TwoArgumentsError("one", "two")
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("raise", "environment 1 cannot be made: TwoArgumentsError: one and two"),
+        ("die", "the worker process of environment 1 ended with exit code 3"),
+        ("hang", "environment 1 has not answered for 1 s"),
+    ],
+)
+def test_a_worker_that_cannot_make_its_environment_is_named(how, message, capfd, monkeypatch):
+    monkeypatch.setattr(supervision, "START_SECONDS", 1.0)
+    gym.register(f"Unmakeable-{how}-v0", f"{__name__}:UnmakeableEnv", kwargs={"how": how})
+    config = Config(
+        env_id=f"{__name__}:Unmakeable-{how}-v0",
+        engine="async",
+        num_envs=3,
+        start_method="fork",
+        step_timeout=0.5,
+    )
+    with pytest.raises(UsageError, match=re.escape(message)):
+        make_environments(config)
+    assert capfd.readouterr() == ("", "")
+    assert not multiprocessing.active_children()

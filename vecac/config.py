@@ -1,6 +1,7 @@
 """Every setting of a run, validated. A field is a flag: num_envs is --num-envs."""
 
 import dataclasses
+import os
 import re
 import sys
 import types
@@ -95,6 +96,8 @@ class Config:
         return self
 
     def __post_init__(self) -> None:
+        if isinstance(self.resume, os.PathLike):  # such as Result.run_dir
+            object.__setattr__(self, "resume", os.fspath(self.resume))
         for name, hint in get_type_hints(type(self)).items():
             _check_type(name, getattr(self, name), hint)
         for name, (holds, wanted) in _RANGES.items():

@@ -65,7 +65,7 @@ class RunRecorder:
         self._train_metrics: dict[str, float] = state.get("train_metrics", {})
         self._solved: tuple[int | None, float | None] = state.get("solved", (None, None))
         self._best_mean: float = state.get("best_mean", -math.inf)
-        self._has_diverged = False
+        self._has_diverged = self._has_ended = False
         self._unsaved_best: dict[str, Any] | None = None
         self._unsaved_last: bytes | None = None
         self._clock_state = state.get("clock")
@@ -107,24 +107,34 @@ class RunRecorder:
             self._solved = env_steps, seconds
         self._write_due_row()
         if self._clock.is_save_due(self._config.checkpoint_interval):
-            if not self._has_finite_parameters():
-                raise self._divergence()
+            self._require_numbers()
             self._save_last()
         elif self._log.is_flush_due():
             self._saver.attempt(self._save_pending)
         self._console.progress(env_steps, env_steps / seconds, self._statistics.mean_return)
 
     def stop_clock(self) -> None:
-        """Training is over: no time counts from here. Saves the last state, the first time."""
-        if not self._clock.stop():
-            return
+        """Training is over: no time counts from here. Saves the last state.
+
+        Raises:
+            RunFault: learning diverged in the last updates.
+        """
+        self._clock.stop()
         self._console.close()
+        self._require_numbers()
+        self._save_end()
+
+    def _save_end(self) -> None:
+        """Save the last state, or what made it useless; once."""
+        if self._has_ended:
+            return
         if not self._has_diverged and self._has_finite_parameters():
             self._save_last()
         elif (rollout := self._engine.last_rollout()) is not None:
             path = self._run_dir / "checkpoints" / "offending_rollout.pt"
             content = {"rollout": rollout, **self._content()}
             self._saver.attempt(lambda: checkpoint.save(path, content))
+        self._has_ended = True
 
     def finish(
         self,
@@ -142,16 +152,16 @@ class RunRecorder:
         Returns:
             The result; a run whose last state could not be saved has failed.
         """
-        self.stop_clock()
+        self._clock.stop()
+        self._console.close()
+        self._save_end()
         greedy = evaluations.get("greedy")
         evaluation: dict[str, float] = {}
         if greedy is not None:
             evaluation = {"eval/mean_reward": greedy.mean, "eval/mean_ep_length": greedy.mean_length}
-        env_steps = self._engine.env_steps
-        if env_steps > self._clock.row_env_steps:
-            self._write_row(evaluation)
-        elif evaluation:  # a run that stopped upon a row, and now has its goal without another step
-            self._log.write(env_steps, evaluation | {"time/total_timesteps": env_steps})
+        if self._engine.env_steps > self._clock.row_env_steps:
+            # A resumed run cuts off the row of an interruption, and must not find best.pt to be of it.
+            self._write_row(evaluation, is_kept=stop_reason in ("finished", "target_reached"))
         result = self._result(stop_reason, evaluations, error)
         if self._saver.attempt(partial(self._save_all, result)) or error is not None:
             return result
@@ -198,17 +208,23 @@ class RunRecorder:
         """Log the present state if a row is due; the last one is `finish`'s, which adds the evaluation."""
         if self._engine.env_steps >= self._next_row_at() and self.stop_reason() is None:
             self._write_row({})
-            metrics = self._last_metrics()
-            if not all(math.isfinite(metrics.get(tag, 0.0)) for tag in ("train/loss", "train/grad_norm")):
-                raise self._divergence()
+            self._require_numbers()
 
-    def _write_row(self, extra: dict[str, float]) -> None:
+    def _require_numbers(self) -> None:
+        """Raise the fault if the last loss, its gradient or the parameters are no numbers any more."""
+        metrics = self._last_metrics()
+        finite = all(math.isfinite(metrics.get(tag, 0.0)) for tag in ("train/loss", "train/grad_norm"))
+        if not finite or not self._has_finite_parameters():
+            raise self._divergence()
+
+    def _write_row(self, extra: dict[str, float], is_kept: bool = True) -> None:
         """Log the present state, and keep the parameters if their 100-episode mean is the best so far."""
         env_steps = self._engine.env_steps
         row = self._statistics.row() | self._clock.row(env_steps) | self._last_metrics()
         self._log.write(env_steps, row | extra)
         mean = self._statistics.last_100_return_mean
-        if mean is not None and mean > self._best_mean and self._has_finite_parameters():
+        is_best = is_kept and mean is not None and mean > self._best_mean
+        if mean is not None and is_best and self._has_finite_parameters():
             self._best_mean = mean
             self._unsaved_best = copy.deepcopy(self._content())
 
@@ -227,10 +243,13 @@ class RunRecorder:
         """The fault to raise; from here on the good checkpoints stay as they are."""
         self._has_diverged = True
         metrics = self._last_metrics()
+        loss, norm = (metrics.get(tag, math.nan) for tag in ("train/loss", "train/grad_norm"))
+        what = "a parameter"
+        if not math.isfinite(loss) or not math.isfinite(norm):
+            what = f"the loss ({loss}) or its gradient (norm {norm})"
         return RunFault(
-            f"the loss ({metrics['train/loss']}) or its gradient (norm {metrics['train/grad_norm']}) is not "
-            f"finite in update {self._engine.updates:,}, by {self._engine.env_steps:,} env steps: lower "
-            "--learning-rate or set --max-grad-norm; the checkpoints hold the last good parameters"
+            f"{what} is not finite in update {self._engine.updates:,}, by {self._engine.env_steps:,} env "
+            "steps: lower --learning-rate or set --max-grad-norm; checkpoints hold the last good parameters"
         )
 
     def _save_last(self) -> None:

@@ -3,6 +3,7 @@
 Whatever loads torch is imported inside the functions: a command that only parses flags need not wait.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
@@ -71,6 +72,8 @@ class SavedRun:
         except OSError as error:
             raise UsageError(f"--resume {self.run_dir} cannot be written to: {error.strerror}") from error
         notes = list(self.notes)
+        if self.content["engine"] is not None and self.content["engine"].get("episodes", ()) is None:
+            notes.append("the episodes in progress were not saved: new ones begin")
         if kept["versions"] != resumed["versions"]:
             notes.append(
                 "packages have changed since the run was started: its numbers may differ (config.json)"
@@ -235,8 +238,10 @@ def _require_run_state(run: Any) -> None:
 
     _require_like(run, RUN_STATE, "run")
     for tag, number in run["train_metrics"].items():
-        if tag not in METRICS or type(number) is not float:
+        if tag not in METRICS or type(number) not in (int, float):
             raise ValueError(f"run.train_metrics has {tag!r}: {number!r}")
+    if not re.fullmatch(r"events\.out\.tfevents\.[A-Za-z0-9._-]{1,150}", run["log"]["events"]):
+        raise ValueError(f"run.log.events is {run['log']['events']!r}")
     if (run["solved"][0] is None) != (run["solved"][1] is None):
         raise ValueError(f"run.solved is {run['solved']}")
     counts = (run["log"]["rows"], run["log"]["events_size"], run["clock"]["row_env_steps"])

@@ -84,7 +84,7 @@ class GymnasiumEngine:
 
     def resumes_exactly(self) -> bool:
         """Whether the environments tell their state."""
-        return self.environments.state() is not None
+        return self._environments_state() is not None
 
     def reset(self) -> None:
         """Start the first episodes; call once, before `iterate`."""
@@ -119,7 +119,7 @@ class GymnasiumEngine:
 
     def _state(self) -> dict[str, Any]:
         """What the next iteration depends on; without the episodes in progress if they cannot be saved."""
-        environments = self.environments.state() if self._can_go_on else None
+        environments = self._environments_state()
         episodes = {
             "environments": environments,
             "tracker": self._tracker.state_dict(),
@@ -130,6 +130,16 @@ class GymnasiumEngine:
             "policy": self._learner.random_state(),
             "episodes": None if environments is None else episodes,
         }
+
+    def _environments_state(self) -> dict[str, Any] | None:
+        """What they tell of themselves; None if they do not, or if one of them has failed."""
+        if not self._can_go_on:
+            return None
+        try:
+            return self.environments.state()
+        except BaseException:  # some have answered, others have not
+            self._can_go_on = False
+            raise
 
     def _load_rollout(self, saved: dict[str, Any]) -> None:
         """Take over a rollout in progress; kernels would follow a wrong action anywhere in memory."""

@@ -77,6 +77,8 @@ def read_state(env: Any) -> dict[str, Any] | None:
         env = env.env
     episode = _read_episode(inner)
     generator = inner._np_random
+    if not isinstance(generator, np.random.Generator | None):
+        return None
     state = {
         "episode": episode,
         "elapsed": elapsed,
@@ -92,13 +94,13 @@ def write_state(env: Any, state: dict[str, Any]) -> None:
         if isinstance(env, gym.wrappers.TimeLimit):
             env._elapsed_steps = state["elapsed"]
         env = env.env
-    if state["generator"] is not None:
-        inner.np_random.bit_generator.state = state["generator"]
     if hasattr(inner, "set_state"):
         inner.set_state(state["episode"]["state"])
-        return
-    for name, value in state["episode"].items():
-        setattr(inner, name, value)
+    else:
+        for name, value in state["episode"].items():
+            setattr(inner, name, value)
+    if state["generator"] is not None:  # last, since set_state may draw from it
+        inner.np_random.bit_generator.state = state["generator"]
 
 
 def is_plain(value: Any) -> bool:
@@ -109,7 +111,9 @@ def is_plain(value: Any) -> bool:
         return all(is_plain(item) for item in value)
     if type(value) is dict:
         return all(type(key) in (str, int) and is_plain(item) for key, item in value.items())
-    return value is None or type(value) in (bool, int, float, str, bytes)
+    if type(value) is bytes:
+        return value != b""  # which a pickle makes by a call, and weights_only refuses calls
+    return value is None or type(value) in (bool, int, float, str)
 
 
 def _read_episode(inner: Any) -> dict[str, Any] | None:

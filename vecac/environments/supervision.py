@@ -16,6 +16,9 @@ from vecac.errors import EnvironmentFault
 GRACE_SECONDS = 1.0
 """How long workers get to close their environments before they are killed."""
 
+START_SECONDS = 120.0
+"""The least that processes get to start, import what their environments need, and make these."""
+
 DEATH_SECONDS = 0.5
 """How long a process may take to be gone after its pipe broke."""
 
@@ -49,8 +52,21 @@ class SupervisedVectorEnv(AsyncVectorEnv):
     """
 
     def __init__(self, factories: Sequence[Any], step_timeout: float, **options: Any) -> None:
+        self._step_timeout = max(step_timeout, START_SECONDS)
+        try:
+            super().__init__(factories, **options)
+        except Exception as error:
+            death = death_of_a_worker(self)
+            shut_down(self)
+            raise EnvironmentFault(death or str(error)) from error
         self._step_timeout = step_timeout
-        super().__init__(factories, **options)
+
+    def _check_spaces(self) -> None:
+        """Gymnasium's check, once every worker has told whether it could make its environment."""
+        for reason in self.get_attr("unmade"):
+            if reason is not None:
+                raise EnvironmentFault(reason)
+        super()._check_spaces()  # type: ignore[no-untyped-call]
 
     def set_attr(self, name: str, values: Any) -> None:
         """Set an attribute, to a value for each environment; Gymnasium's waits without end."""

@@ -226,6 +226,8 @@ def make_environments(config: Config, render_mode: str | None = None) -> Environ
         envs = _make_vector(config) if config.engine == "vector" else _make_copies(config, render_mode)
     except UsageError:
         raise
+    except EnvironmentFault as error:
+        raise UsageError(f"--env-id {config.env_id} cannot be made: {error}") from error
     except Exception as error:  # whatever the environment's own constructor raises
         raise UsageError(f"--env-id {config.env_id} cannot be made: {error!r}") from error
     try:

@@ -31,14 +31,20 @@ class EnvironmentFactory:
     owner_pid: int
     render_mode: str | None = None
 
-    def __call__(self) -> "GuardedEnv":
+    def __call__(self) -> "GuardedEnv | UnmadeEnv":
         """Make the environment; in a worker process, first take charge of its signals."""
         if os.getpid() != self.owner_pid:
             _leave_stopping_to_the_trainer()
         # An environment need not know render_mode; None is the same as leaving it out.
         render: dict[str, Any] = {} if self.render_mode is None else {"render_mode": self.render_mode}
-        # GuardedEnv takes the place of Gymnasium's passive checker, which only looks at first calls.
-        return GuardedEnv(gym.make(self.env_id, disable_env_checker=True, **render), self.index)
+        try:
+            # GuardedEnv takes the place of Gymnasium's passive checker, which only looks at first calls.
+            return GuardedEnv(gym.make(self.env_id, disable_env_checker=True, **render), self.index)
+        except BaseException as error:
+            if os.getpid() == self.owner_pid:
+                raise
+            # A worker that ends here would leave its traceback and no reason: it is told when asked.
+            return UnmadeEnv(f"environment {self.index} cannot be made: {type(error).__name__}: {error}")
 
 
 def _leave_stopping_to_the_trainer() -> None:
@@ -53,6 +59,18 @@ def _leave_stopping_to_the_trainer() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
 
+class UnmadeEnv(gym.Env[Any, Any]):
+    """What a worker has in place of an environment that could not be made.
+
+    unmade: why; it is asked for before anything else.
+    """
+
+    observation_space = action_space = gym.spaces.Discrete(1)
+
+    def __init__(self, unmade: str) -> None:
+        self.unmade = unmade
+
+
 class GuardedEnv(gym.Wrapper[Observation, Any, Observation, Any]):
     """Puts the environment's index on what goes wrong inside it.
 
@@ -65,6 +83,8 @@ class GuardedEnv(gym.Wrapper[Observation, Any, Observation, Any]):
             argument survives the way from a worker process, where other exceptions may not.
         UsageError: the environment needs a package that is not installed.
     """
+
+    unmade: str | None = None
 
     def __init__(self, env: gym.Env[Observation, Any], index: int) -> None:
         super().__init__(env)
@@ -85,7 +105,7 @@ class GuardedEnv(gym.Wrapper[Observation, Any, Observation, Any]):
             return self._first_obs, {}
         try:
             obs = self._checked(self.env.reset(seed=seed, options=options)[0])
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             raise self._explain(error) from error
         self._first_obs = None if seed is None else np.array(obs)
         return obs, {}
@@ -102,7 +122,7 @@ class GuardedEnv(gym.Wrapper[Observation, Any, Observation, Any]):
                 reward = self._number(reward)
             if type(terminated) is not bool or type(truncated) is not bool:
                 terminated, truncated = bool(terminated), bool(truncated)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             raise self._explain(error) from error
         if terminated or truncated:
             # In SAME_STEP the reset comes before anyone reads the final observation: an environment
@@ -122,7 +142,10 @@ class GuardedEnv(gym.Wrapper[Observation, Any, Observation, Any]):
     @inner_state.setter
     def inner_state(self, restored: tuple[Any, bool]) -> None:
         state, resets_next = restored
-        write_state(self.env, state)
+        try:
+            write_state(self.env, state)
+        except BaseException as error:
+            raise self._explain(error) from error
         self._first_obs = None
         if resets_next:
             self.__dict__["step"] = self._reset_in_place_of_a_step
@@ -163,13 +186,17 @@ class GuardedEnv(gym.Wrapper[Observation, Any, Observation, Any]):
             )
         return float(array)
 
-    def _explain(self, error: BaseException) -> Exception:
-        if isinstance(error, EnvironmentFault):
+    def _explain(self, error: BaseException) -> BaseException:
+        if isinstance(error, EnvironmentFault | KeyboardInterrupt):
             return error
         if isinstance(error, gym.error.DependencyNotInstalled):  # pygame, for one, if it is to be seen
             return UsageError(str(error))
         place = traceback.extract_tb(error.__traceback__)[-1]
+        try:
+            message = str(error)
+        except Exception:
+            message = "(its message cannot be told)"
         return EnvironmentFault(
-            f"environment {self._index} raised {type(error).__name__}: {error} "
+            f"environment {self._index} raised {type(error).__name__}: {message} "
             f"({place.filename}, line {place.lineno})"
         )

@@ -7,6 +7,7 @@ where zip readers, torch among them, pass over it.
 import hashlib
 import io
 import struct
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,8 @@ def load(path: Path) -> dict[str, Any]:
             "match): use another checkpoint of the run, or train again"
         )
     try:
-        content: dict[str, Any] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):
+            content: dict[str, Any] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # whatever torch makes of a file that only its checksum vouches for
         raise UsageError(
             f"checkpoint {path} holds more than plain tensors and numbers, and is not loaded: use one "

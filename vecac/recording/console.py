@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,16 +46,17 @@ class Console:
             return
         try:
             print(text, flush=True)
-        except BrokenPipeError:
-            # Whoever read along has left, which must not end the run, nor fail it at the very end,
-            # when Python flushes what it could not print.
+        except OSError:
+            # Whoever read along has left, or the output's disk is full, which must not end the run, nor
+            # fail it at the very end, when Python flushes what it could not print.
             self._quiet = True
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def warning(self, text: str) -> None:
         """Print a line on standard error, below the progress bar and also when quiet."""
         self.close()
-        print(f"warning: {text}", file=sys.stderr, flush=True)
+        with suppress(OSError):  # nobody can be told, then
+            print(f"warning: {text}", file=sys.stderr, flush=True)
 
     @contextmanager
     def waiting(self, reason: str) -> Iterator[None]:
