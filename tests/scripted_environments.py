@@ -125,6 +125,15 @@ class FaultyEnv(CountingEnv):
         return wrong.get(fault, obs), reward, terminated, truncated, info
 
 
+class WideEnv(CountingEnv):
+    """Its observations are larger than what a pipe holds."""
+
+    observation_space = spaces.Box(-100, 100, (200_000,), np.float32)
+
+    def obs(self):
+        return np.zeros(200_000, np.float32)
+
+
 class SabotagedEnv(CountingEnv):
     """Like CountingEnv, until the fault that the variable SABOTAGE names as "index fault step"."""
 
@@ -362,6 +371,7 @@ register("Random", "RandomEnv")
 register("Saving", "SavingEnv")
 register("Faulty", "FaultyEnv")
 register("Sabotaged", "SabotagedEnv")
+register("Wide", "WideEnv")
 register("Byte", "ByteEnv")
 register("NanAtReset", "NanAtResetEnv")
 register("Echo", "EchoEnv")

@@ -77,6 +77,26 @@ def test_no_worker_outlives_close(harm):
     environments.close()
 
 
+def test_a_worker_that_stops_in_the_middle_of_a_message_is_named():
+    config = {"env_id": "scripted_environments:Wide-v0", "engine": "async", "start_method": "fork"}
+    environments = make_environments(Config(**config, shared_memory=False, num_envs=2, step_timeout=0.5))
+    environments.reset()
+    envs = environments._envs
+    send = envs.step_async
+
+    def stop_behind_the_first_bytes(action):
+        send(action)
+        assert envs.parent_pipes[1].poll(30)
+        os.kill(envs.processes[1].pid, signal.SIGSTOP)
+
+    envs.step_async = stop_behind_the_first_bytes
+    before = time.monotonic()
+    with pytest.raises(EnvironmentFault, match=r"environment 1 has not answered for 0\.5 s .* is stopped"):
+        environments.step(np.zeros(2, np.int64))
+    environments.close()
+    assert time.monotonic() - before < 0.5 + 2 + 3
+
+
 def test_a_worker_that_never_takes_its_state_is_named(monkeypatch):
     """Forked workers inherit the method that hangs."""
     monkeypatch.setattr(SavingEnv, "set_state", lambda self, state: time.sleep(600))

@@ -1,6 +1,10 @@
 """Worker processes: how their errors are told, and how they end, whatever state they are in."""
 
+import os
 import signal
+import socket
+import struct
+import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -60,6 +64,8 @@ class SupervisedVectorEnv(AsyncVectorEnv):
             shut_down(self)
             raise EnvironmentFault(death or str(error)) from error
         self._step_timeout = step_timeout
+        for pipe in self.parent_pipes:
+            _limit_waits(pipe, step_timeout)
 
     def _check_spaces(self) -> None:
         """Gymnasium's check, once every worker has told whether it could make its environment."""
@@ -84,12 +90,23 @@ class SupervisedVectorEnv(AsyncVectorEnv):
         deadline = time.monotonic() + self._step_timeout
         for index, pipe in enumerate(self.parent_pipes):
             if not pipe.poll(max(0.0, deadline - time.monotonic())):
-                condition = "is stopped" if _is_stopped(self.processes[index].pid) else "is still busy"
-                raise EnvironmentFault(
-                    f"environment {index} has not answered for {self._step_timeout:g} s "
-                    f"(--step-timeout): its worker process {condition}"
-                )
+                raise self._unanswered(index)
         return True
+
+    def _unanswered(self, index: int) -> EnvironmentFault:
+        condition = "is stopped" if _is_stopped(self.processes[index].pid) else "is still busy"
+        return EnvironmentFault(
+            f"environment {index} has not answered for {self._step_timeout:g} s (--step-timeout): its "
+            f"worker process {condition}"
+        )
+
+    def explain(self, error: Exception) -> EnvironmentFault | None:
+        """The fault behind an error of a pipe: a worker that stopped in mid-message, or has died."""
+        if isinstance(error, BlockingIOError):
+            stopped = (i for i, process in enumerate(self.processes) if _is_stopped(process.pid))
+            return self._unanswered(next(stopped, 0))
+        death = death_of_a_worker(self)
+        return None if death is None else EnvironmentFault(death)
 
     def _raise_if_errors(self, successes: Iterable[bool]) -> None:
         errors = {}
@@ -111,6 +128,19 @@ def death_of_a_worker(envs: AsyncVectorEnv) -> str | None:
                 return f"the worker process of environment {index} {how}"
         time.sleep(0.01)
     return None
+
+
+def _limit_waits(pipe: Any, seconds: float) -> None:
+    """Have reads and writes of a pipe fail with BlockingIOError when they make no progress for so long.
+
+    Waiting for a message's first bytes is limited elsewhere; this is for a worker that stops behind them.
+    """
+    if sys.platform != "linux":
+        return
+    timeval = struct.pack("ll", int(seconds), int(seconds % 1 * 1e6))
+    with socket.socket(fileno=os.dup(pipe.fileno())) as end:  # what multiprocessing's pipes are
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            end.setsockopt(socket.SOL_SOCKET, option, timeval)
 
 
 def _is_stopped(pid: int | None) -> bool:

@@ -24,7 +24,6 @@ from vecac.environments.lean_sync import LeanSyncVectorEnv
 from vecac.environments.registry import find_spec, require_spaces
 from vecac.environments.supervision import (
     SupervisedVectorEnv,
-    death_of_a_worker,
     shut_down,
     stop_signals_held,
 )
@@ -188,9 +187,9 @@ class Environments:
         except (EnvironmentFault, UsageError):
             raise
         except Exception as error:
-            death = death_of_a_worker(self._envs) if isinstance(self._envs, AsyncVectorEnv) else None
-            raise EnvironmentFault(
-                death or f"the vector environment raised {type(error).__name__}: {error}"
+            fault = self._envs.explain(error) if isinstance(self._envs, SupervisedVectorEnv) else None
+            raise fault or EnvironmentFault(
+                f"the vector environment raised {type(error).__name__}: {error}"
             ) from error
 
     def _observations(self, raw_obs: Any) -> NDArray[np.float32]:
