@@ -281,9 +281,14 @@ def test_async_environments_live_in_processes_of_their_own():
 
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
 def test_start_methods(method):
-    with make("Counting", 2, engine="async", start_method=method) as environments:
-        environments.reset()
-        assert rows(environments.step(np.zeros(2, np.int64)).next_obs) == [[0, 1], [0, 1]]
+    """Whichever it is, the workers' steps are those that one process takes."""
+    action_TN = np.random.default_rng(0).integers(0, 3, (40, 2))
+    taken = []
+    for backend in ({"engine": "sync"}, {"engine": "async", "start_method": method}):
+        with make("Random", 2, **backend) as environments:
+            environments.reset()
+            taken.append([list(map(rows, environments.step(action_N))) for action_N in action_TN])
+    assert taken[0] == taken[1]
 
 
 @pytest.mark.parametrize(
