@@ -18,7 +18,7 @@ import vecac.train
 from vecac.config import Config, flag
 from vecac.recording import checkpoint
 
-EXAMPLES = 80
+EXAMPLES = 40
 FUZZED = settings(
     max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
 )
@@ -293,13 +293,13 @@ ENGINES = [
 
 @pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: "-".join(engine.values()))
 def test_checkpoints_with_one_wrong_value(engine, elsewhere, tmp_path, capsys):
-    check_wrong_values(engine, range(40), tmp_path, capsys)
+    check_wrong_values(engine, range(20), tmp_path, capsys)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: "-".join(engine.values()))
 def test_checkpoints_with_one_wrong_value_at_length(engine, elsewhere, tmp_path, capsys):
-    check_wrong_values(engine, range(40, 440), tmp_path, capsys)
+    check_wrong_values(engine, range(20, 420), tmp_path, capsys)
 
 
 @given(name=st.text(string.printable + "é/\\\0", min_size=1, max_size=30))
