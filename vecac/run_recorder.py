@@ -128,7 +128,7 @@ class RunRecorder:
         """Save the last state, or what made it useless; once."""
         if self._has_ended:
             return
-        if not self._has_diverged and self._has_finite_parameters():
+        if not self._has_diverged and self._engine.network.is_finite():
             self._save_last()
         elif (rollout := self._engine.last_rollout()) is not None:
             path = self._run_dir / "checkpoints" / "offending_rollout.pt"
@@ -214,7 +214,7 @@ class RunRecorder:
         """Raise the fault if the last loss, its gradient or the parameters are no numbers any more."""
         metrics = self._last_metrics()
         finite = all(math.isfinite(metrics.get(tag, 0.0)) for tag in ("train/loss", "train/grad_norm"))
-        if not finite or not self._has_finite_parameters():
+        if not finite or not self._engine.network.is_finite():
             raise self._divergence()
 
     def _write_row(self, extra: dict[str, float], is_kept: bool = True) -> None:
@@ -224,7 +224,7 @@ class RunRecorder:
         self._log.write(env_steps, row | extra)
         mean = self._statistics.last_100_return_mean
         is_best = is_kept and mean is not None and mean > self._best_mean
-        if mean is not None and is_best and self._has_finite_parameters():
+        if mean is not None and is_best and self._engine.network.is_finite():
             self._best_mean = mean
             self._unsaved_best = copy.deepcopy(self._content())
 
@@ -235,9 +235,6 @@ class RunRecorder:
             self._last_update = None
         updates = {"train/n_updates": self._engine.updates} if self._train_metrics else {}
         return self._train_metrics | updates
-
-    def _has_finite_parameters(self) -> bool:
-        return all(bool(parameter.isfinite().all()) for parameter in self._engine.network.parameters())
 
     def _divergence(self) -> RunFault:
         """The fault to raise; from here on the good checkpoints stay as they are."""

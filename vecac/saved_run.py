@@ -59,7 +59,7 @@ class SavedRun:
             _require_run_state(self.content["run"])
             _require_moments(engine.network, self.content["optimizer"])
             engine.load_state_dict(self.content)
-            if not all(bool(parameter.isfinite().all()) for parameter in engine.network.parameters()):
+            if not engine.network.is_finite():
                 raise ValueError("its parameters are not finite")
         first = read_config(self.run_dir)
         kept = {name: first.get(name) for name in _OF_THE_START}
@@ -159,7 +159,7 @@ def load_policy(run_dir: Path, name: str) -> tuple[Config, "ActorCritic", dict[s
         hidden_size, obs_size = weights["fc1.weight"].shape
         network = ActorCritic(obs_size, len(weights["fc_pi.weight"]), hidden_size)
         network.load_state_dict(weights)
-    if not all(bool(parameter.isfinite().all()) for parameter in network.parameters()):
+    if not network.is_finite():
         raise UsageError(f"checkpoint {path} holds parameters that are not finite: use another of the run")
     if config.env_id != saved_env_id:
         raise UsageError(

@@ -28,6 +28,10 @@ class ActorCritic(nn.Module):
         # faster than grad.T @ obs while D is much smaller than H. Shape and values stay nn.Linear's.
         self.fc1.weight = nn.Parameter(self.fc1.weight.detach().t().contiguous().t())
 
+    def is_finite(self) -> bool:
+        """Whether every parameter is a number; waits for the device."""
+        return all(bool(parameter.isfinite().all()) for parameter in self.parameters())
+
     def forward(self, obs: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (..., A) and value (...) of observations (..., D)."""
         hidden = torch.relu(self.fc1(obs))

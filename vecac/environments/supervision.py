@@ -111,7 +111,7 @@ class SupervisedVectorEnv(AsyncVectorEnv):
     def _raise_if_errors(self, successes: Iterable[bool]) -> None:
         errors = {}
         for _ in range(sum(not success for success in successes)):
-            index, _, error, _ = self.error_queue.get()
+            index, _, error, _ = self.error_queue.get(timeout=self._step_timeout)
             errors[index] = error
         if errors:
             raise errors[min(errors)]
