@@ -1,4 +1,5 @@
 import threading
+import time
 
 import pytest
 
@@ -6,33 +7,73 @@ from vecac.engines.block_threads import BlockThreads
 
 
 @pytest.mark.parametrize(
-    ("num_threads", "num_blocks", "count"), [(1, 5, 1), (2, 5, 2), (8, 3, 1), (8, 6, 3), (3, 64, 3)]
+    ("num_threads", "num_blocks", "shares"),
+    [
+        (1, 5, [0]),
+        (2, 5, [0, 2]),
+        (8, 3, [0]),
+        (8, 6, [0, 2, 4]),
+        (3, 64, [0, 21, 42]),
+    ],
 )
-def test_every_block_is_run_once(num_threads, num_blocks, count):
+def test_every_thread_has_a_share_of_the_blocks(num_threads, num_blocks, shares):
     threads = BlockThreads(num_threads, num_blocks)
-    done = []
-    threads.run(lambda memory, first, last, more: done.append((memory, more, range(first, last))), "m", 7)
-    assert threads.count == len(done) == count
-    assert sorted(block for _, _, blocks in done for block in blocks) == list(range(num_blocks))
-    assert {(memory, more) for memory, more, _ in done} == {("m", 7)}
+    meeting = threading.Barrier(len(shares), timeout=30)
+    calls = []
+
+    def kernel(queue, share, *args):
+        calls.append((share, args))
+        meeting.wait()
+
+    threads.run(kernel, "m", 7)
+    assert threads.count == len(shares)
+    assert sorted(share for share, _ in calls) == shares
+    assert {args for _, args in calls} == {("m", 7)}
+    threads.close()
+
+
+def test_each_run_starts_with_an_empty_queue_as_long_as_the_blocks_ask_for():
+    threads = BlockThreads(1, 5)
+    seen = []
+
+    def kernel(queue, share):
+        seen.append(queue.tolist())
+        queue[:] = 7
+
+    threads.run(kernel)
+    threads.run(kernel)
+    assert seen == [[0] * 21] * 2
     threads.close()
 
 
 def test_they_run_at_the_same_time_and_are_gone_after_close():
     before = threading.active_count()
     threads, meeting = BlockThreads(3, 6), threading.Barrier(3, timeout=30)
-    threads.run(lambda *_: meeting.wait(), None)
+    threads.run(lambda *_: meeting.wait())
     threads.close()
     assert threading.active_count() == before
 
 
+def test_nobody_waits_for_a_thread_that_has_not_begun():
+    threads = BlockThreads(2, 4)
+    asleep = threading.Event()
+    threads._pool.submit(asleep.wait, 60)
+    started = time.monotonic()
+    threads.run(lambda queue, share: None)
+    assert time.monotonic() - started < 30
+    asleep.set()
+    threads.close()
+
+
 def test_what_a_thread_raises_is_raised():
     threads = BlockThreads(2, 4)
+    meeting = threading.Barrier(2, timeout=30)
 
-    def fail(memory, first, last):
-        if first == 2:
+    def fail(queue, share):
+        meeting.wait()
+        if share == 2:
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        threads.run(fail, None)
+        threads.run(fail)
     threads.close()

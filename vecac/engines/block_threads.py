@@ -2,8 +2,12 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from typing import Any
+
+import numpy as np
+
+from vecac.engines.kernel_parameters import aligned
+from vecac.kernels.block_queue import queue_size
 
 BLOCKS_A_THREAD = 2
 """Fewer are not worth a thread: on a busy machine it waits longer for the others than it works."""
@@ -19,22 +23,21 @@ class BlockThreads:
 
     def __init__(self, num_threads: int, num_blocks: int) -> None:
         self.count = max(1, min(num_threads, num_blocks // BLOCKS_A_THREAD))
-        bounds = [num_blocks * i // self.count for i in range(self.count + 1)]
-        self._shares = list(pairwise(bounds))
+        self.queue = aligned(queue_size(num_blocks), np.dtype(np.int64))
+        self._shares = [num_blocks * i // self.count for i in range(self.count)]
         self._pool = ThreadPoolExecutor(self.count - 1) if self.count > 1 else None
 
-    def run(self, kernel: Callable[..., Any], memory: Any, *args: Any) -> Any:
-        """Call kernel(memory, first_block, last_block, *args), which must release the GIL, for all blocks.
-
-        Returns what the call for the first block does.
-        """
-        waiting = []
+    def run(self, kernel: Callable[..., None], *args: Any) -> None:
+        """Call kernel(queue, share, *args), which must release the GIL, on all threads until all is done."""
+        self.queue.fill(0)
+        others = []
         if self._pool is not None:
-            waiting = [self._pool.submit(kernel, memory, *share, *args) for share in self._shares[1:]]
-        result = kernel(memory, *self._shares[0], *args)
-        for other in waiting:
-            other.result()
-        return result
+            others = [self._pool.submit(kernel, self.queue, share, *args) for share in self._shares[1:]]
+        kernel(self.queue, self._shares[0], *args)
+        for other in others:
+            # One that has not woken up yet would find nothing left to do.
+            if not other.cancel():
+                other.result()
 
     def close(self) -> None:
         """End the threads."""

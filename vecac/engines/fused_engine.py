@@ -21,8 +21,9 @@ from vecac.plain import fill
 from vecac.seeding import SeedSequences
 from vecac.transition import Episode
 
-CALL_PRODUCTS = 100_000_000
-"""Multiplications with weights in one call of a kernel, during which no signal is heard: some 20 ms."""
+CALL_PRODUCTS = 500_000_000
+"""Multiplications with weights by each thread in one call of a kernel: some 25 ms, during which no signal is
+heard. To wake the threads up takes 0.1 ms and more."""
 
 FINISHED = 65_536
 """Episodes that are kept between two calls, at least."""
@@ -53,11 +54,14 @@ class FusedEngine:
         self._progress = memory.progress[0]
         self._has_begun = False
         products = (sum(sizes) + 1) * config.hidden_size
-        self._iterations_a_call = max(1, CALL_PRODUCTS // (products * 3 * memory.endings_TN.size))
         self._threads = BlockThreads(num_threads, len(memory.model.works))
+        call_products = CALL_PRODUCTS * self._threads.count
+        self._iterations_a_call = max(1, call_products // (products * 3 * memory.endings_TN.size))
         reset, step, observe = self._functions = compile_environment(environment)
         self._begin = specialise(fused.begin, memory, reset)
-        self._iterate = specialise(fused.iterate, memory, 0, 1, 1, 1, math.inf, reset, step, observe)
+        self._iterate = specialise(
+            fused.iterate, self._threads.queue, 0, memory, 1, math.inf, reset, step, observe
+        )
 
     @property
     def network(self) -> ActorCritic:
@@ -141,10 +145,9 @@ class FusedEngine:
 
     def _advance(self, count: int, pause_at: float) -> bool:
         """Some iterations, at most `count`; whether to return to the caller before the next one."""
-        paused: bool = self._threads.run(
-            self._iterate, self._memory, self._threads.count, count, pause_at, *self._functions
-        )
-        return paused
+        self._progress["paused"] = False
+        self._threads.run(self._iterate, self._memory, count, pause_at, *self._functions)
+        return bool(self._progress["paused"])
 
     def _finished(self) -> "EpisodeRows":
         return EpisodeRows(self._memory.finished[: self._progress["finished"]].copy())
@@ -184,7 +187,6 @@ def _allocate(
         window=np.zeros(fused.WINDOW),
         progress=np.zeros(1, fused.PROGRESS),
         finished=np.zeros(max(FINISHED, num_steps * num_envs), fused.EPISODE),
-        arrivals=aligned(1, np.dtype(np.int64)),
         empty_state=(0.0,) * environment.state_size,
         empty_uniforms=(0.0,) * environment.num_uniforms,
     )

@@ -18,7 +18,7 @@ import numpy as np
 from numba import njit
 from numba.cpython.unsafe.tuple import tuple_setitem
 
-from vecac.kernels.barrier import meet
+from vecac.kernels.block_queue import claim, close, finish, wait
 from vecac.kernels.borrowing import borrow
 from vecac.kernels.mlp import (
     LANES,
@@ -81,8 +81,8 @@ class Memory(NamedTuple):
     """All that training reads and writes: arrays of records.
 
     model: Model. environments (N,): environment_dtype. endings_TN: ENDING. window (WINDOW,) float64: the
-    last returns, in a ring. progress (1,): PROGRESS. finished: EPISODE, at least T x N. arrivals: of
-    the barrier. empty_state, empty_uniforms: tuples of the right length.
+    last returns, in a ring. progress (1,): PROGRESS. finished: EPISODE, at least T x N. empty_state,
+    empty_uniforms: tuples of the right length.
     """
 
     model: Any
@@ -91,7 +91,6 @@ class Memory(NamedTuple):
     window: Any
     progress: Any
     finished: Any
-    arrivals: Any
     empty_state: Any
     empty_uniforms: Any
 
@@ -197,18 +196,17 @@ def begin(memory: Any, reset: Any) -> None:
 
 
 @njit
-def collect(memory: Any, first_block: int, last_block: int, reset: Any, step: Any, observe: Any) -> None:
-    """A rollout of the environments of blocks [first_block, last_block), and its gradient, block by block."""
+def collect(memory: Any, block: int, reset: Any, step: Any, observe: Any) -> None:
+    """A rollout of a block's environments, and its gradient."""
     num_envs = memory.environments.size
     size = block_size(num_envs, memory.model.works.size)
-    for block in range(first_block, last_block):
-        work, sums = memory.model.works[block], memory.model.sums[block]
-        difference_heads(memory.model.parameters[0], work)
-        clear_gradient(work)
-        clear_sums(sums)
-        for first in range(block * size, min((block + 1) * size, num_envs), LANES):
-            count = min(LANES, num_envs - first)
-            _collect_group(memory, work, sums, first, count, reset, step, observe)
+    work, sums = memory.model.works[block], memory.model.sums[block]
+    difference_heads(memory.model.parameters[0], work)
+    clear_gradient(work)
+    clear_sums(sums)
+    for first in range(block * size, min((block + 1) * size, num_envs), LANES):
+        count = min(LANES, num_envs - first)
+        _collect_group(memory, work, sums, first, count, reset, step, observe)
 
 
 @njit
@@ -254,27 +252,22 @@ def learn(memory: Any, goal: float) -> Any:
 
 @njit
 def iterate(
-    memory: Any,
-    first_block: int,
-    last_block: int,
-    num_threads: int,
-    count: int,
-    goal: float,
-    reset: Any,
-    step: Any,
-    observe: Any,
-) -> bool:
-    """Collect and learn `count` times, or until `learn` says to stop; whether it did.
+    queue: Any, share: int, memory: Any, count: int, goal: float, reset: Any, step: Any, observe: Any
+) -> None:
+    """Collect and learn `count` times, or until `learn` says to stop, which progress.paused then tells.
 
-    Called on num_threads threads at a time, each with blocks of its own; the one that has block 0 learns.
+    Called on any number of threads at a time, with the same queue and each with a share, the block that it
+    begins with. Who finishes a round's last block learns.
     """
-    memory = borrow(memory)
-    for _ in range(count):
-        collect(memory, first_block, last_block, reset, step, observe)
-        meet(memory.arrivals, num_threads)
-        if first_block == 0:
-            memory.progress[0].paused = learn(memory, goal)
-        meet(memory.arrivals, num_threads)
-        if memory.progress[0].paused:
-            return True
-    return False
+    queue, memory = borrow((queue, memory))
+    num_blocks = memory.model.works.size
+    iteration = wait(queue, 0)
+    while iteration < count and not memory.progress[0].paused:
+        for i in range(num_blocks):
+            block = (share + i) % num_blocks
+            if claim(queue, block, iteration):
+                collect(memory, block, reset, step, observe)
+                if finish(queue):
+                    memory.progress[0].paused = learn(memory, goal)
+                    close(queue)
+        iteration = wait(queue, iteration + 1)

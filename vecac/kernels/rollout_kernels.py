@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from numba import njit
 
+from vecac.kernels.block_queue import claim
 from vecac.kernels.borrowing import borrow
 from vecac.kernels.mlp import (
     LANES,
@@ -55,20 +56,28 @@ def prepare(memory: Any) -> None:
 
 
 @njit
-def act(memory: Any, first_block: int, last_block: int, t: int) -> None:
-    """Sample the actions of step t, for blocks [first_block, last_block), from the policy at obs row t."""
-    memory = borrow(memory)
+def _act_block(memory: Any, block: int, t: int) -> None:
     num_envs = memory.action_TN.shape[1]
     size = block_size(num_envs, memory.model.works.size)
-    for block in range(first_block, last_block):
-        work = memory.model.works[block]
-        for first in range(block * size, min((block + 1) * size, num_envs), LANES):
-            count = min(LANES, num_envs - first)
-            _forward(memory.model.parameters[0], work, 0, memory.obs_SND[t], first, count)
-            for lane in range(count):
-                softmax(work, 0, lane)
-                uniform = memory.uniform_TN[t, first + lane]
-                memory.action_TN[t, first + lane] = sample(work.probability[lane], uniform)
+    work = memory.model.works[block]
+    for first in range(block * size, min((block + 1) * size, num_envs), LANES):
+        count = min(LANES, num_envs - first)
+        _forward(memory.model.parameters[0], work, 0, memory.obs_SND[t], first, count)
+        for lane in range(count):
+            softmax(work, 0, lane)
+            uniform = memory.uniform_TN[t, first + lane]
+            memory.action_TN[t, first + lane] = sample(work.probability[lane], uniform)
+
+
+@njit
+def act(queue: Any, share: int, memory: Any, t: int) -> None:
+    """Sample the actions of step t from the policy at obs row t; called as fused.iterate."""
+    queue, memory = borrow((queue, memory))
+    num_blocks = memory.model.works.size
+    for i in range(num_blocks):
+        block = (share + i) % num_blocks
+        if claim(queue, block, 0):
+            _act_block(memory, block, t)
 
 
 @njit
@@ -107,14 +116,22 @@ def _learn_group(memory: Any, work: Any, sums: Any, first: int, count: int) -> N
 
 
 @njit
-def differentiate_rollout(memory: Any, first_block: int, last_block: int) -> None:
-    """The gradient and the sums of blocks [first_block, last_block), over their valid rows."""
-    memory = borrow(memory)
+def _differentiate_block(memory: Any, block: int) -> None:
     num_envs = memory.action_TN.shape[1]
     size = block_size(num_envs, memory.model.works.size)
-    for block in range(first_block, last_block):
-        work, sums = memory.model.works[block], memory.model.sums[block]
-        clear_gradient(work)
-        clear_sums(sums)
-        for first in range(block * size, min((block + 1) * size, num_envs), LANES):
-            _learn_group(memory, work, sums, first, min(LANES, num_envs - first))
+    work, sums = memory.model.works[block], memory.model.sums[block]
+    clear_gradient(work)
+    clear_sums(sums)
+    for first in range(block * size, min((block + 1) * size, num_envs), LANES):
+        _learn_group(memory, work, sums, first, min(LANES, num_envs - first))
+
+
+@njit
+def differentiate_rollout(queue: Any, share: int, memory: Any) -> None:
+    """The gradient and the sums over valid rows, block by block; called as fused.iterate."""
+    queue, memory = borrow((queue, memory))
+    num_blocks = memory.model.works.size
+    for i in range(num_blocks):
+        block = (share + i) % num_blocks
+        if claim(queue, block, 0):
+            _differentiate_block(memory, block)
