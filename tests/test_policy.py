@@ -15,7 +15,7 @@ def workspace(logits, value=0.0):
     """One with these logits and this value in lane 1 of step 1."""
     work = np.zeros(1, workspace_dtype(4, len(logits), 8))
     heads = [logit - logits[-1] for logit in logits[:-1]]
-    work["heads"][0, 1, 1] = [*heads, value]
+    work["heads"][0, 1, 1, : len(logits)] = [*heads, value]
     return work
 
 
@@ -66,7 +66,7 @@ def test_derivative_and_terms_are_autograds(target, action, ent_coef):
     terms = td_loss(row, values, torch.tensor([action]), targets, ent_coef, 0.6)
     terms.total.backward()
     expected = [*row.grad[0, :-1].tolist(), values.grad.item()]
-    assert work["d_heads"][0, 1].tolist() == pytest.approx(expected, rel=1e-5, abs=1e-7)
+    assert work["d_heads"][0, 1, : len(expected)].tolist() == pytest.approx(expected, rel=1e-5, abs=1e-7)
     (policy, value_loss, entropy) = (float(term) for term in (terms.policy, terms.value, terms.entropy))
     assert sums[0].item() == pytest.approx(
         (1, policy, value_loss, entropy, target - value, (target - value) ** 2, target, target**2), rel=1e-5

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from vecac.config import Config
 from vecac.engines.learner import initial_network
-from vecac.kernels.mlp import BETA1, BETA2, EPSILON, num_blocks, parameters_dtype, workspace_dtype
-from vecac.kernels.model import Model
+from vecac.kernels.mlp import num_blocks, parameters_dtype, workspace_dtype
+from vecac.kernels.model import BETA1, BETA2, EPSILON, Model
 from vecac.kernels.policy import SETTINGS, SUMS
 from vecac.seeding import SeedSequences
 

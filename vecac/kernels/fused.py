@@ -27,6 +27,7 @@ from vecac.kernels.mlp import (
     clear_gradient,
     difference_heads,
     forward,
+    forward_lane,
 )
 from vecac.kernels.model import update
 from vecac.kernels.policy import clear_sums, differentiate, sample, softmax, td_target
@@ -148,7 +149,7 @@ def _act(environment: Any, work: Any, now: int, lane: int, step: Any, empty_stat
 @njit
 def _learn_lane(work: Any, now: int, then: int, lane: int, truncated: bool, settings: Any, sums: Any) -> None:
     """The derivative of one lane's loss, now that the value of its successor is known."""
-    next_value = work.heads[then, lane, work.heads.shape[2] - 1]
+    next_value = work.heads[then, lane, work.probability.shape[1] - 1]
     target = td_target(work.reward[lane], next_value, work.terminated[lane], truncated, settings)
     differentiate(work, now, lane, work.action[lane], target, settings, sums)
 
@@ -172,20 +173,17 @@ def _collect_group(
             state = _act(environments[first + lane], work, now, lane, step, empty_state)
             _store(work.obs[then, lane], observe(state))
         forward(parameters, work, then)
-        any_ended = False
         for lane in range(count):
             environment = environments[first + lane]
             truncated = environment.length >= settings.time_limit
             _learn_lane(work, now, then, lane, truncated, settings, sums)
             if truncated or work.terminated[lane]:
-                any_ended = True
                 endings_TN[t, first + lane].length = environment.length
                 endings_TN[t, first + lane].episode_return = environment.episode_return
                 _begin_episode(environment, reset, empty_uniforms)
                 _store(work.obs[then, lane], observe(_tuple_of(environment.state, empty_state)))
+                forward_lane(parameters, work, then, lane)
         backward(work, now)
-        if any_ended:
-            forward(parameters, work, then)
 
 
 @njit

@@ -1,11 +1,12 @@
-"""The network's forward and backward pass and Adam's step, on plain memory, four rows at a time.
+"""The network's forward and backward pass, on plain memory, four rows at a time.
 
-Shapes: D observation size, P = D rounded up to a multiple of 4, A actions, H hidden size, L = 4 lanes.
+Shapes: D observation size, P = D rounded up to a multiple of 4, A actions, K = A rounded up to a multiple
+of 2, H hidden size, L = 4 lanes.
 
 A lane is a row on its way through the network; L of them go in lockstep, so that each weight is loaded
 once for four rows. Arrays live in records, whose shapes are part of their type: the compiler sees
-constants, unrolls the loops over lanes and inputs, and vectorises those over H. Padded inputs meet
-rows of zero weights.
+constants, unrolls the loops over lanes and inputs, and vectorises those over H. Heads go in pairs, so that
+the hidden layer is loaded once for two. Padded inputs and heads meet rows of zero weights.
 
 The softmax does not change when one logit is taken off all of them. So the kernels know A heads, not
 A + 1: the first A - 1 logits less the last one, then the value. That spares a ninth of the products at
@@ -14,7 +15,6 @@ A = 2, and the last logit's gradient is minus the sum of the others.
 All is float32. Lanes are summed in the order ((0 + 1) + 2) + 3; sums over H are reassociated.
 """
 
-import math
 from typing import Any
 
 import numpy as np
@@ -25,28 +25,21 @@ LANES = 4
 FAST = {"contract", "reassoc", "arcp", "nsz"}
 """Fast arithmetic that still knows NaN and infinity, which full fastmath would compile away."""
 
-BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
-"""torch's defaults for Adam."""
-
 MIN_BLOCK, MAX_BLOCKS = 64, 64
 """Environments are dealt to blocks of 64, which lets 256 of them be shared out, or, beyond 4,096 of them,
 to 64 blocks, whose gradients then cost next to nothing."""
 
 ZERO = np.float32(0)
 
-TINY = np.float32(1e-36)
-"""Moments below this become zero: those of a dead unit would otherwise shrink to denormal numbers, stay
-there, and slow Adam down four times."""
 
-
-def _padded(obs_size: int) -> int:
-    return -(-obs_size // LANES) * LANES
+def _padded(size: int, multiple: int) -> int:
+    return -(-size // multiple) * multiple
 
 
 def _layers_dtype(obs_size: int, num_heads: int, hidden_size: int) -> "np.dtype[Any]":
     return np.dtype(
         [
-            ("fc1_weight", np.float32, (_padded(obs_size), hidden_size)),
+            ("fc1_weight", np.float32, (_padded(obs_size, 4), hidden_size)),
             ("fc1_bias", np.float32, (hidden_size,)),
             ("heads_weight", np.float32, (num_heads, hidden_size)),
             ("heads_bias", np.float32, (num_heads,)),
@@ -65,22 +58,23 @@ def parameters_dtype(obs_size: int, num_actions: int, hidden_size: int) -> "np.d
 def workspace_dtype(obs_size: int, num_actions: int, hidden_size: int) -> "np.dtype[Any]":
     """What one thread needs to work on four rows, and the gradient it sums up meanwhile.
 
-    obs (2, L, P), hidden (2, L, H), heads (2, L, A): of two steps, the present and the next one.
-    d_heads (L, A), d_hidden (L, H): the loss's derivatives. heads_weight (A, H), heads_bias (A,): as
-    the kernels know the heads. gradient: summed over rows, with A heads. Large arrays come first, and
+    obs (2, L, P), hidden (2, L, H), heads (2, L, K): of two steps, the present and the next one.
+    d_heads (L, K), d_hidden (L, H): the loss's derivatives. heads_weight (K, H), heads_bias (K,): as
+    the kernels know the heads. gradient: summed over rows, with K heads. Large arrays come first, and
     so start at cache lines.
     """
-    heads, hidden = (LANES, num_actions), (LANES, hidden_size)
+    num_heads = _padded(num_actions, 2)
+    heads, hidden = (LANES, num_heads), (LANES, hidden_size)
     return np.dtype(
         [
-            ("heads_weight", np.float32, (num_actions, hidden_size)),
+            ("heads_weight", np.float32, (num_heads, hidden_size)),
             ("hidden", np.float32, (2, *hidden)),
             ("d_hidden", np.float32, hidden),
-            ("gradient", _layers_dtype(obs_size, num_actions, hidden_size)),
-            ("heads_bias", np.float32, (num_actions,)),
-            ("obs", np.float32, (2, LANES, _padded(obs_size))),
+            ("gradient", _layers_dtype(obs_size, num_heads, hidden_size)),
+            ("heads_bias", np.float32, (num_heads,)),
+            ("obs", np.float32, (2, LANES, _padded(obs_size, 4))),
             ("heads", np.float32, (2, *heads)),
-            ("probability", np.float32, heads),
+            ("probability", np.float32, (LANES, num_actions)),
             ("log_normaliser", np.float32, (LANES,)),
             ("d_heads", np.float32, heads),
             ("action", np.int64, (LANES,)),
@@ -117,7 +111,7 @@ def _tile(rows: Any, first: int) -> Any:
 @njit(fastmath=FAST, error_model="numpy")
 def difference_heads(parameters: Any, work: Any) -> None:
     """Work out the kernels' heads: W_a - W_{A-1} and b_a - b_{A-1} for a < A - 1, then the value's."""
-    last = work.heads_bias.size - 1
+    last = parameters.heads_bias.size - 2
     hidden_size = parameters.fc1_bias.size
     for a in range(last):
         work.heads_bias[a] = parameters.heads_bias[a] - parameters.heads_bias[last]
@@ -129,7 +123,8 @@ def difference_heads(parameters: Any, work: Any) -> None:
 
 
 @njit
-def _clear(layers: Any) -> None:
+def clear(layers: Any) -> None:
+    """Make every weight and bias zero."""
     for d in range(layers.fc1_weight.shape[0]):
         layers.fc1_weight[d] = ZERO
     layers.fc1_bias[:] = ZERO
@@ -141,7 +136,7 @@ def _clear(layers: Any) -> None:
 @njit
 def clear_gradient(work: Any) -> None:
     """Start a sum of gradients."""
-    _clear(work.gradient)
+    clear(work.gradient)
 
 
 @njit(fastmath=FAST, error_model="numpy")
@@ -161,15 +156,86 @@ def forward(parameters: Any, work: Any, step: int) -> None:
                 for i in range(4):
                     z += weight[first + i, j] * x[i][lane]
                 hidden[lane, j] = z if first + 4 < padded_size else max(z, ZERO)
-    for a in range(heads.shape[1]):
+    for a in range(0, heads.shape[1], 2):
         y0 = y1 = y2 = y3 = work.heads_bias[a]
+        z0 = z1 = z2 = z3 = work.heads_bias[a + 1]
         for j in range(hidden_size):
-            w = work.heads_weight[a, j]
-            y0 += w * hidden[0, j]
-            y1 += w * hidden[1, j]
-            y2 += w * hidden[2, j]
-            y3 += w * hidden[3, j]
+            w, v = work.heads_weight[a, j], work.heads_weight[a + 1, j]
+            h = _column(hidden, j)
+            y0, y1, y2, y3 = y0 + w * h[0], y1 + w * h[1], y2 + w * h[2], y3 + w * h[3]
+            z0, z1, z2, z3 = z0 + v * h[0], z1 + v * h[1], z2 + v * h[2], z3 + v * h[3]
         heads[0, a], heads[1, a], heads[2, a], heads[3, a] = y0, y1, y2, y3
+        heads[0, a + 1], heads[1, a + 1], heads[2, a + 1], heads[3, a + 1] = z0, z1, z2, z3
+
+
+@njit(fastmath=FAST, error_model="numpy")
+def forward_lane(parameters: Any, work: Any, step: int, lane: int) -> None:
+    """The same for one row."""
+    obs, hidden, heads = work.obs[step, lane], work.hidden[step, lane], work.heads[step, lane]
+    weight, bias = parameters.fc1_weight, parameters.fc1_bias
+    padded_size, hidden_size = weight.shape
+    for first in range(0, padded_size, 4):
+        x = obs[first], obs[first + 1], obs[first + 2], obs[first + 3]
+        for j in range(hidden_size):
+            z = bias[j] if first == 0 else hidden[j]
+            z += _dot(x, _column(weight[first:], j))
+            hidden[j] = z if first + 4 < padded_size else max(z, ZERO)
+    for a in range(heads.size):
+        y = work.heads_bias[a]
+        for j in range(hidden_size):
+            y += work.heads_weight[a, j] * hidden[j]
+        heads[a] = y
+
+
+@njit(inline="always")
+def _dot(a: Any, b: Any) -> Any:
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2] + a[3] * b[3]
+
+
+@njit(inline="always")
+def _plus(a: Any, b: Any) -> Any:
+    return a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3]
+
+
+@njit(inline="always")
+def _times(number: Any, a: Any) -> Any:
+    return number * a[0], number * a[1], number * a[2], number * a[3]
+
+
+@njit(inline="always")
+def _where_positive(h: Any, d: Any) -> Any:
+    return (
+        d[0] if h[0] > ZERO else ZERO,
+        d[1] if h[1] > ZERO else ZERO,
+        d[2] if h[2] > ZERO else ZERO,
+        d[3] if h[3] > ZERO else ZERO,
+    )
+
+
+@njit(inline="always")
+def _add_bias(work: Any, a: Any) -> Any:
+    """db of a pair of heads; returns the pair's d_heads."""
+    p, q = _column(work.d_heads, a), _column(work.d_heads, a + 1)
+    work.gradient.heads_bias[a] += p[0] + p[1] + p[2] + p[3]
+    work.gradient.heads_bias[a + 1] += q[0] + q[1] + q[2] + q[3]
+    return p, q
+
+
+@njit(inline="always")
+def _add_heads(work: Any, gradient_KH: Any, a: Any, j: Any, d_heads: Any, h: Any) -> Any:
+    """dW of a pair of heads for one hidden unit; returns what the pair adds to its d_hidden in the L rows."""
+    p, q = d_heads
+    w, v = work.heads_weight[a, j], work.heads_weight[a + 1, j]
+    gradient_KH[a, j] += _dot(p, h)
+    gradient_KH[a + 1, j] += _dot(q, h)
+    return _plus(_times(w, p), _times(v, q))
+
+
+@njit(inline="always")
+def _add_inputs(gradient_PH: Any, first: Any, j: Any, d: Any, x: Any) -> None:
+    """dW1 of four inputs and one hidden unit."""
+    for i in range(4):
+        gradient_PH[first + i, j] += _dot(d, x[i])
 
 
 @njit(fastmath=FAST, error_model="numpy")
@@ -178,97 +244,32 @@ def backward(work: Any, step: int) -> None:
 
     dW = sum_l d_heads_l hidden_l^T     d_hidden = (W^T d_heads) * (hidden > 0)
     dW1 = sum_l d_hidden_l obs_l^T      and the same without obs and hidden for the biases
+
+    The last two heads and the first four inputs share a loop; only if there are more is d_hidden stored.
     """
-    obs, hidden, d_heads, d_hidden = work.obs[step], work.hidden[step], work.d_heads, work.d_hidden
-    gradient = work.gradient
+    obs, hidden, d_hidden, gradient = work.obs[step], work.hidden[step], work.d_hidden, work.gradient
     padded_size, hidden_size = gradient.fc1_weight.shape
-    num_heads = d_heads.shape[1]
-    for a in range(num_heads):
-        d_head = _column(d_heads, a)
-        gradient.heads_bias[a] += d_head[0] + d_head[1] + d_head[2] + d_head[3]
+    last = work.d_heads.shape[1] - 2
+    for a in range(0, last, 2):
+        d_heads = _add_bias(work, a)
         for j in range(hidden_size):
-            product = ZERO
-            for lane in range(LANES):
-                h = hidden[lane, j]
-                product += d_head[lane] * h
-                d = d_head[lane] * work.heads_weight[a, j]
-                if a > 0:
-                    d += d_hidden[lane, j]
-                if a == num_heads - 1:
-                    d = d if h > ZERO else ZERO
-                d_hidden[lane, j] = d
-            gradient.heads_weight[a, j] += product
-    for first in range(0, padded_size, 4):
+            d = _add_heads(work, gradient.heads_weight, a, j, d_heads, _column(hidden, j))
+            if a > 0:
+                d = _plus(d, _column(d_hidden, j))
+            d_hidden[0, j], d_hidden[1, j], d_hidden[2, j], d_hidden[3, j] = d
+    d_heads = _add_bias(work, last)
+    x = _tile(obs, 0)
+    for j in range(hidden_size):
+        h = _column(hidden, j)
+        d = _add_heads(work, gradient.heads_weight, last, j, d_heads, h)
+        if last > 0:
+            d = _plus(d, _column(d_hidden, j))
+        d = _where_positive(h, d)
+        _add_inputs(gradient.fc1_weight, 0, j, d, x)
+        gradient.fc1_bias[j] += d[0] + d[1] + d[2] + d[3]
+        if padded_size > 4:
+            d_hidden[0, j], d_hidden[1, j], d_hidden[2, j], d_hidden[3, j] = d
+    for first in range(4, padded_size, 4):
         x = _tile(obs, first)
         for j in range(hidden_size):
-            d0, d1, d2, d3 = d_hidden[0, j], d_hidden[1, j], d_hidden[2, j], d_hidden[3, j]
-            for i in range(4):
-                gradient.fc1_weight[first + i, j] += d0 * x[i][0] + d1 * x[i][1] + d2 * x[i][2] + d3 * x[i][3]
-            if first == 0:
-                gradient.fc1_bias[j] += d0 + d1 + d2 + d3
-
-
-@njit
-def _add(total_H: Any, part_H: Any, sign: Any) -> None:
-    for j in range(total_H.size):
-        total_H[j] += sign * part_H[j]
-
-
-@njit
-def sum_gradients(works: Any, gradient: Any) -> None:
-    """The sum of the works' gradients, in their order, for all A + 1 heads."""
-    _clear(gradient)
-    one = np.float32(1)
-    last = gradient.heads_bias.size - 2  # the last logit
-    for i in range(works.size):
-        part = works[i].gradient
-        for d in range(part.fc1_weight.shape[0]):
-            _add(gradient.fc1_weight[d], part.fc1_weight[d], one)
-        _add(gradient.fc1_bias, part.fc1_bias, one)
-        for a in range(last):
-            _add(gradient.heads_weight[a], part.heads_weight[a], one)
-            _add(gradient.heads_weight[last], part.heads_weight[a], -one)
-            gradient.heads_bias[a] += part.heads_bias[a]
-            gradient.heads_bias[last] -= part.heads_bias[a]
-        _add(gradient.heads_weight[last + 1], part.heads_weight[last], one)
-        gradient.heads_bias[last + 1] += part.heads_bias[last]
-
-
-@njit(fastmath=FAST, error_model="numpy")
-def scale_and_clip(gradient: Any, scale: float, max_norm: float) -> float:
-    """Multiply the gradient (n,) by scale, then by min(1, max_norm / norm); returns the norm between.
-
-    The small number is that of torch's clip_grad_norm_.
-    """
-    squares = ZERO
-    for i in range(gradient.size):
-        squares += gradient[i] * gradient[i]
-    norm = scale * math.sqrt(squares)
-    factor = np.float32(scale * min(1.0, max_norm / (norm + 1e-6)))
-    for i in range(gradient.size):
-        gradient[i] *= factor
-    return norm
-
-
-@njit(fastmath=FAST, error_model="numpy")
-def adam(
-    parameters: Any, gradient: Any, mean: Any, square: Any, learning_rate: float, num_updates: int
-) -> None:
-    """Update number num_updates (from 1), on flat arrays (n,) (Kingma & Ba 2015, algorithm 1):
-
-    m = beta1 m + (1 - beta1) g       v = beta2 v + (1 - beta2) g^2
-    p = p - lr / (1 - beta1^t) * m / (sqrt(v / (1 - beta2^t)) + epsilon)
-    """
-    beta1, beta2, epsilon = np.float32(BETA1), np.float32(BETA2), np.float32(EPSILON)
-    # Not one - beta: in float32 that is wrong in the fifth digit for beta2.
-    rest1, rest2 = np.float32(1 - BETA1), np.float32(1 - BETA2)
-    step_size = np.float32(learning_rate / (1 - BETA1**num_updates))
-    correction = np.float32(1 / math.sqrt(1 - BETA2**num_updates))
-    for i in range(parameters.size):
-        g = gradient[i]
-        m = beta1 * mean[i] + rest1 * g
-        v = beta2 * square[i] + rest2 * g * g
-        m = m if abs(m) > TINY else ZERO
-        v = v if v > TINY else ZERO
-        parameters[i] -= step_size * m / (math.sqrt(v) * correction + epsilon)
-        mean[i], square[i] = m, v
+            _add_inputs(gradient.fc1_weight, first, j, _column(d_hidden, j), x)

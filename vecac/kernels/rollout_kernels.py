@@ -83,7 +83,7 @@ def act(queue: Any, share: int, memory: Any, t: int) -> None:
 @njit
 def _learn_lane(memory: Any, work: Any, sums: Any, t: int, lane: int, index: int) -> None:
     """The derivative of one lane's loss at step t; 0 where the row is not valid."""
-    now, then, last = t % 2, 1 - t % 2, work.heads.shape[2] - 1
+    now, then, last = t % 2, 1 - t % 2, work.probability.shape[1] - 1
     if not memory.valid_TN[t, index]:
         work.d_heads[lane] = ZERO
         return
@@ -99,7 +99,7 @@ def _learn_lane(memory: Any, work: Any, sums: Any, t: int, lane: int, index: int
 @njit
 def _learn_group(memory: Any, work: Any, sums: Any, first: int, count: int) -> None:
     """Add the gradient of environments first to first + count - 1, at most L."""
-    parameters, last = memory.model.parameters[0], work.heads.shape[2] - 1
+    parameters, last = memory.model.parameters[0], work.probability.shape[1] - 1
     obs_SND, final_obs_TND, truncated_TN = memory.obs_SND, memory.final_obs_TND, memory.truncated_TN
     work.d_heads[:] = ZERO  # a lane without an environment adds nothing
     _forward(parameters, work, 0, obs_SND[0], first, count)
