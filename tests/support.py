@@ -123,3 +123,19 @@ def read_scalars(folder):
 
     events = EventAccumulator(str(folder), size_guidance={"scalars": 0}).Reload()
     return {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+
+
+def assert_raises_soon(kind, function, *args):
+    """It raises within a minute, rather than hang; in a thread, as nothing else ends a wait in a kernel."""
+    caught = []
+
+    def call():
+        try:
+            function(*args)
+        except kind as error:
+            caught.append(error)
+
+    caller = threading.Thread(target=call, daemon=True)
+    caller.start()
+    caller.join(timeout=60)
+    assert caught, f"no {kind.__name__} came"

@@ -1,9 +1,13 @@
 import threading
 import time
 
+import numpy as np
 import pytest
+from numba import njit
+from support import assert_raises_soon
 
 from vecac.engines.block_threads import BlockThreads
+from vecac.kernels.block_queue import queue_size, wait
 
 
 @pytest.mark.parametrize(
@@ -65,15 +69,24 @@ def test_nobody_waits_for_a_thread_that_has_not_begun():
     threads.close()
 
 
-def test_what_a_thread_raises_is_raised():
+@njit(nogil=True)
+def wait_for_a_round(queue):
+    wait(queue, 1)
+
+
+@pytest.mark.parametrize("failing", [0, 2])
+def test_what_a_thread_raises_is_raised_and_nobody_waits_for_its_block(failing):
     threads = BlockThreads(2, 4)
+    wait_for_a_round(np.full(queue_size(4), 1))  # compiles
     meeting = threading.Barrier(2, timeout=30)
 
     def fail(queue, share):
         meeting.wait()
-        if share == 2:
+        if share == failing:
             raise ZeroDivisionError
+        wait_for_a_round(queue)
 
-    with pytest.raises(ZeroDivisionError):
-        threads.run(fail)
+    assert_raises_soon(ZeroDivisionError, threads.run, fail)
+    threads.run(lambda queue, share: None)  # the next one finds an empty queue and idle threads
+    assert not threads.queue.any()
     threads.close()

@@ -1,13 +1,13 @@
 """Kernels on several threads at once."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import numpy as np
 
 from vecac.engines.kernel_parameters import aligned
-from vecac.kernels.block_queue import queue_size
+from vecac.kernels.block_queue import abandon, queue_size
 
 BLOCKS_A_THREAD = 2
 """Fewer are not worth a thread: on a busy machine it waits longer for the others than it works."""
@@ -31,15 +31,26 @@ class BlockThreads:
         """Call kernel(queue, share, *args), which must release the GIL, on all threads until all is done."""
         self.queue.fill(0)
         others = []
-        if self._pool is not None:
-            others = [self._pool.submit(kernel, self.queue, share, *args) for share in self._shares[1:]]
-        kernel(self.queue, self._shares[0], *args)
-        for other in others:
+        try:
+            if self._pool is not None:
+                for share in self._shares[1:]:
+                    others.append(self._pool.submit(self._call, kernel, share, args))
+            self._call(kernel, self._shares[0], args)
+        finally:
             # One that has not woken up yet would find nothing left to do.
-            if not other.cancel():
-                other.result()
+            begun = [other for other in others if not other.cancel()]
+            wait(begun)
+        for other in begun:
+            other.result()
 
     def close(self) -> None:
         """End the threads."""
         if self._pool is not None:
             self._pool.shutdown()
+
+    def _call(self, kernel: Callable[..., None], share: int, args: tuple[Any, ...]) -> None:
+        try:
+            kernel(self.queue, share, *args)
+        except BaseException:
+            abandon(self.queue)  # the others would wait for this one's block
+            raise

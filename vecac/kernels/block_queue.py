@@ -16,6 +16,9 @@ DONE, CLOSED, CLAIMED = 0, 8, 16
 """Where a queue counts blocks done, rounds closed and, from CLAIMED on, the rounds each block was claimed
 in: in three cache lines or more, as int64."""
 
+ABANDONED = 2**62
+"""More rounds than anyone waits for."""
+
 SPINS = 200
 """Looks at a counter before each offer to run someone else: on a busy machine the thread waited for."""
 
@@ -73,6 +76,11 @@ def finish(queue: Any) -> Any:
 def close(queue: Any) -> None:
     """Let the next round begin; its threads see all that was written in the rounds before."""
     _add(queue, CLOSED, 1)
+
+
+def abandon(queue: Any) -> None:
+    """After a failure: wake up all who wait, as if there had been every round that they might wait for."""
+    queue[CLOSED] = ABANDONED
 
 
 @njit
