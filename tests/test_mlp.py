@@ -56,7 +56,7 @@ def test_backward_adds_torchs_gradient(sizes):
     value_grad = torch.randn(LANES)
     mlp.forward(parameters[0], work[0], 1)
     work["d_heads"][0, :, : sizes[1]] = torch.cat((logit_grad[:, :-1], value_grad[:, None]), dim=1)
-    mlp.clear_gradient(work[0])
+    mlp.clear(work["gradient"][0])
     for _ in range(3):
         mlp.backward(work[0], 1)
     logits, value = network(torch.from_numpy(work["obs"][0, 1, :, : sizes[0]]))
@@ -69,7 +69,7 @@ def test_backward_adds_torchs_gradient(sizes):
     for name, parameter in network.named_parameters():
         if sizes[1] > 1 or not name.startswith("fc_pi"):
             assert_close(gradient[name], parameter.grad)
-    mlp.clear_gradient(work[0])
+    mlp.clear(work["gradient"][0])
     sum_gradients(work, total[0])
     assert not flat(total).any()
 

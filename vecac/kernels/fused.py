@@ -24,7 +24,7 @@ from vecac.kernels.mlp import (
     LANES,
     backward,
     block_size,
-    clear_gradient,
+    clear,
     difference_heads,
     forward,
     forward_lane,
@@ -200,7 +200,7 @@ def collect(memory: Any, block: int, reset: Any, step: Any, observe: Any) -> Non
     size = block_size(num_envs, memory.model.works.size)
     work, sums = memory.model.works[block], memory.model.sums[block]
     difference_heads(memory.model.parameters[0], work)
-    clear_gradient(work)
+    clear(work.gradient)
     clear_sums(sums)
     for first in range(block * size, min((block + 1) * size, num_envs), LANES):
         count = min(LANES, num_envs - first)

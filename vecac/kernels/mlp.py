@@ -133,12 +133,6 @@ def clear(layers: Any) -> None:
     layers.heads_bias[:] = ZERO
 
 
-@njit
-def clear_gradient(work: Any) -> None:
-    """Start a sum of gradients."""
-    clear(work.gradient)
-
-
 @njit(fastmath=FAST, error_model="numpy")
 def forward(parameters: Any, work: Any, step: int) -> None:
     """hidden = max(0, W1 obs + b1) and heads = W hidden + b, for the L rows of `step` (0 or 1).

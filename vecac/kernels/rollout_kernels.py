@@ -15,7 +15,7 @@ from vecac.kernels.mlp import (
     ZERO,
     backward,
     block_size,
-    clear_gradient,
+    clear,
     difference_heads,
     forward,
 )
@@ -120,7 +120,7 @@ def _differentiate_block(memory: Any, block: int) -> None:
     num_envs = memory.action_TN.shape[1]
     size = block_size(num_envs, memory.model.works.size)
     work, sums = memory.model.works[block], memory.model.sums[block]
-    clear_gradient(work)
+    clear(work.gradient)
     clear_sums(sums)
     for first in range(block * size, min((block + 1) * size, num_envs), LANES):
         _learn_group(memory, work, sums, first, min(LANES, num_envs - first))
