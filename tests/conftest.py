@@ -1,6 +1,8 @@
-"""What every test starts from: one torch thread, since the networks are tiny, and default signals."""
+"""What every test starts from: one torch thread, since the networks are tiny, and default signals; and what
+some ask for."""
 
 import signal
+import sys
 
 import pytest
 import torch
@@ -18,3 +20,11 @@ def signals_as_before():
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """Commands put the working directory on sys.path; leave both as they were."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

@@ -139,3 +139,18 @@ def assert_raises_soon(kind, function, *args):
     caller.start()
     caller.join(timeout=60)
     assert caught, f"no {kind.__name__} came"
+
+
+def explained(code, stdout, stderr):
+    """The one line of an error that vecac explains."""
+    assert code == 2
+    assert stdout == ""
+    assert "Traceback" not in stderr
+    (line,) = stderr.splitlines()
+    assert line.startswith("error: ")
+    return line.removeprefix("error: ")
+
+
+def contents(folder):
+    """Every path below, with the bytes of files."""
+    return {path: path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}

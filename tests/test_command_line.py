@@ -16,14 +16,9 @@ from vecac.errors import EnvironmentFault, RunFault, UsageError
 from vecac.evaluate import EvaluateOptions
 from vecac.recording.run_folder import Result
 
+pytestmark = pytest.mark.usefixtures("elsewhere")
+
 SMALL = ["--num-envs", "2", "--total-timesteps", "200", "--eval-episodes", "2", "--num-threads", "1"]
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    """Commands put the working directory on sys.path; leave both as they were."""
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture

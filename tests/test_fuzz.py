@@ -5,13 +5,13 @@ import json
 import random
 import shutil
 import string
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support import contents
 
 import vecac.evaluate
 import vecac.train
@@ -65,22 +65,11 @@ def ending(main, arguments, capsys):
     return code
 
 
-@pytest.fixture
-def elsewhere(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory):
     """A tiny run, finished."""
     result = vecac.train.train(Config(**TINY, engine="sync", log_dir=str(tmp_path_factory.mktemp("logs"))))
     return result.run_dir
-
-
-def contents(folder):
-    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def resumed(run_dir, change, capsys):
@@ -252,10 +241,8 @@ def wrong_values(rng, old):
     return rng.choice(candidates)
 
 
-def check_wrong_values(engine, seeds, tmp_path, capsys):
-    config = Config(
-        **TINY, engine=engine["engine"], learner=engine["learner"], log_dir=str(tmp_path / "first")
-    )
+def check_wrong_values(engine, learner, seeds, tmp_path, capsys):
+    config = Config(**TINY, engine=engine, learner=learner, log_dir=str(tmp_path / "first"))
     first = vecac.train.train(config)
     content = checkpoint.load(first.run_dir / "checkpoints" / "latest.pt")
     paths = leaves(content)
@@ -280,26 +267,18 @@ def check_wrong_values(engine, seeds, tmp_path, capsys):
     assert 2 in codes
 
 
-ENGINES = [
-    {"engine": engine, "learner": learner}
-    for engine, learner in (
-        ("sync", "torch"),
-        ("sync", "compiled"),
-        ("vector", "compiled"),
-        ("fused", "compiled"),
-    )
-]
+ENGINES = [("sync", "torch"), ("sync", "compiled"), ("vector", "compiled"), ("fused", "compiled")]
 
 
-@pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: "-".join(engine.values()))
-def test_checkpoints_with_one_wrong_value(engine, elsewhere, tmp_path, capsys):
-    check_wrong_values(engine, range(20), tmp_path, capsys)
+@pytest.mark.parametrize(("engine", "learner"), ENGINES)
+def test_checkpoints_with_one_wrong_value(engine, learner, elsewhere, tmp_path, capsys):
+    check_wrong_values(engine, learner, range(20), tmp_path, capsys)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: "-".join(engine.values()))
-def test_checkpoints_with_one_wrong_value_at_length(engine, elsewhere, tmp_path, capsys):
-    check_wrong_values(engine, range(20, 420), tmp_path, capsys)
+@pytest.mark.parametrize(("engine", "learner"), ENGINES)
+def test_checkpoints_with_one_wrong_value_at_length(engine, learner, elsewhere, tmp_path, capsys):
+    check_wrong_values(engine, learner, range(20, 420), tmp_path, capsys)
 
 
 @given(name=st.text(string.printable + "é/\\\0", min_size=1, max_size=30))

@@ -83,13 +83,13 @@ def test_what_workers_import_knows_no_torch():
 
 
 def test_files_and_functions_stay_readable():
-    for path in FILES:
+    for path in [*FILES, *Path(__file__).parent.glob("*.py"), *PACKAGE.parent.glob("benchmarks/*.py")]:
         text = path.read_text()
         assert text.count("\n") <= 300, f"{path.name} has grown"
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef):
                 length = node.end_lineno - node.lineno + 1
-                assert length <= 60, f"{path.name}: {node.name} has {length} lines"
+                assert length < 50, f"{path.name}: {node.name} has {length} lines"
 
 
 def test_every_module_has_its_test_file():

@@ -1,174 +1,18 @@
 """The update: which rows it learns from, what it bootstraps from, and that every variant agrees."""
 
 import math
-from contextlib import closing
 
 import numpy as np
 import pytest
 import torch
 from golden_updates import GOLDEN, ROWS, assert_close, golden_batches, golden_network
+from learner_support import CPU, MODES, N, T, collect, counting_config, learners_gradient, make_learner
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import vecac.engines.learner as learner_module
 from vecac.algorithm.rollout import Rollout
 from vecac.config import Config
-from vecac.engines.learner import TorchLearner
-from vecac.environments.vector import make_environments
-from vecac.seeding import seed_sequences
 from vecac.transition import Transition
-
-T = N = 6  # equal on purpose: mixed-up axes then have the right shape and the wrong numbers
-MODES = ["next-step", "same-step", "disabled"]
-CPU = torch.device("cpu")
-
-
-def make_learner(config, obs_size=2, num_actions=2, device=CPU):
-    return TorchLearner(config, obs_size, num_actions, device, seed_sequences(config.seed))
-
-
-def counting_config(**settings):
-    defaults = {
-        "env_id": "scripted_environments:Counting-v0",
-        "num_envs": N,
-        "n_rollout": T,
-        "reward_scale": 0.1,
-    }
-    return Config(**(defaults | settings))
-
-
-def collect(config, learner, staged=None):
-    """A rollout of the second T steps, with transitions of every kind, and its transitions as a list.
-
-    The environments are set apart by stepping each a different number of episodes first.
-    """
-    with closing(make_environments(config)) as environments:
-        rollout = Rollout(T, N, 2, environments.hides_final_obs, learner.device, staged)
-        transitions = []
-        environments.reset()
-        for index, env in enumerate(environments._envs.envs):
-            env.unwrapped.episode = index
-        for start in (0, T):
-            rollout.start(environments.obs)
-            learner.start_rollout(rollout)
-            transitions = []
-            for t in range(T):
-                action = learner.act(rollout, t).copy()
-                step = environments.step(action)
-                rollout.insert(t, step, environments.obs)
-                transitions += [
-                    {
-                        "obs": step.obs[n],
-                        "action": action[n],
-                        "reward": step.reward[n],
-                        "next_obs": step.next_obs[n],
-                    }
-                    | {
-                        "terminated": step.terminated[n],
-                        "truncated": step.truncated[n],
-                        "valid": step.valid[n],
-                    }
-                    | {"shown_next": environments.obs[n], "start": start}
-                    for n in range(N)
-                ]
-            rollout.finish()
-    return rollout, transitions
-
-
-def loss_in_double(network, transitions, config, wrong=None):
-    """The loss one transition at a time, straight from its formula; `wrong` names a mistake to make."""
-
-    def evaluate(obs):
-        logits, value = network(torch.from_numpy(obs).double())
-        return logits.log_softmax(0), value
-
-    total, rows = torch.zeros((), dtype=torch.float64), 0
-    for row in transitions:
-        rows += 1
-        if not row["valid"] and wrong != "dead rows":
-            rows -= wrong != "mean over T x N"
-            continue
-        log_prob, value = evaluate(row["obs"])
-        successor = {"reset observation": row["shown_next"], "V(s_t)": row["obs"]}.get(wrong, row["next_obs"])
-        if wrong == "V(s_t)" and not row["truncated"]:
-            successor = row["next_obs"]
-        ends = row["terminated"] or (row["truncated"] and wrong == "truncation as termination")
-        target = float(row["reward"]) * config.reward_scale
-        if not ends:
-            target += config.gamma * evaluate(successor)[1].item()
-        advantage = target - value.item()
-        distance = (value - target).abs()
-        smooth = 0.5 * distance**2 if distance < 1 else distance - 0.5
-        entropy = -(log_prob.exp() * log_prob).sum()
-        total = total - log_prob[row["action"]] * advantage
-        total = total + config.vf_coef * smooth - config.ent_coef * entropy
-    return total / rows
-
-
-def reference_gradient(network, transitions, config, wrong=None):
-    network.double()
-    network.zero_grad()
-    loss = loss_in_double(network, transitions, config, wrong)
-    loss.backward()
-    gradient = {name: parameter.grad.clone() for name, parameter in network.named_parameters()}
-    network.float()
-    return loss.item(), gradient
-
-
-def learners_gradient(learner, rollout):
-    report = learner.update(rollout, learning_rate=0.0)  # leaves the gradient, moves nothing
-    return report, {name: parameter.grad.clone() for name, parameter in learner.network.named_parameters()}
-
-
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("loss", [{}, {"ent_coef": 0.3, "vf_coef": 0.5}], ids=str)
-def test_the_gradient_is_the_formulas_on_the_valid_transitions(mode, loss):
-    config = counting_config(autoreset_mode=mode, **loss)
-    learner = make_learner(config)
-    rollout, transitions = collect(config, learner)
-    assert {(bool(row["terminated"]), bool(row["truncated"])) for row in transitions} == {
-        (False, False),
-        (True, False),
-        (False, True),
-        (True, True),
-    }
-    assert all(row["valid"] for row in transitions) == (mode != "next-step")
-    expected_loss, expected = reference_gradient(learner.network, transitions, config)
-    report, actual = learners_gradient(learner, rollout)
-    assert math.isclose(report.terms.total.item(), expected_loss, rel_tol=1e-5)
-    for name, gradient in actual.items():
-        # Contributions to the policy's bias cancel: float32 rounds at the size of what is summed.
-        scale = 0.1 if name == "fc_pi.bias" else expected[name].abs().max().item()
-        assert_close(gradient, expected[name], scale)
-
-
-@pytest.mark.parametrize(
-    ("wrong", "mode"),
-    [
-        ("truncation as termination", "next-step"),
-        ("truncation as termination", "same-step"),
-        ("reset observation", "same-step"),
-        ("reset observation", "disabled"),
-        ("V(s_t)", "next-step"),
-        ("V(s_t)", "same-step"),
-        ("dead rows", "next-step"),
-        ("mean over T x N", "next-step"),
-    ],
-)
-def test_each_wrong_variant_gives_another_number(wrong, mode):
-    config = counting_config(autoreset_mode=mode)
-    learner = make_learner(config)
-    rollout, transitions = collect(config, learner)
-    wrong_loss, _ = reference_gradient(learner.network, transitions, config, wrong)
-    report, _ = learners_gradient(learner, rollout)
-    assert abs(report.terms.total.item() - wrong_loss) > 1e-3 * abs(wrong_loss)
-
-
-def test_no_bootstrap_truncated_is_the_notebooks_reading():
-    config = counting_config(bootstrap_truncated=False)
-    learner = make_learner(config)
-    rollout, transitions = collect(config, learner)
-    expected, _ = reference_gradient(learner.network, transitions, config, "truncation as termination")
-    assert math.isclose(learners_gradient(learner, rollout)[0].terms.total.item(), expected, rel_tol=1e-5)
 
 
 def test_five_updates_from_the_buffer_give_the_notebooks_losses():
@@ -206,19 +50,6 @@ def test_blocks_and_staging_change_nothing(mode, monkeypatch):
         assert read == pytest.approx(reports[0][0], rel=1e-5)
         for name, array in gradient.items():
             assert_close(array, reports[0][1][name])
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("mode", MODES)
-def test_cuda_agrees_with_the_formula(mode):
-    config = counting_config(autoreset_mode=mode)
-    learner = make_learner(config, device=torch.device("cuda"))
-    rollout, transitions = collect(config, learner)
-    _, actual = learners_gradient(learner, rollout)
-    learner.network.cpu()
-    _, expected = reference_gradient(learner.network, transitions, config)
-    for name, gradient in actual.items():
-        assert_close(gradient.cpu(), expected[name])
 
 
 class HostReads(TorchDispatchMode):

@@ -1,23 +1,18 @@
 """The peers do the same work and count the same env steps; what is not installed is a row, not a crash."""
 
 import json
-import sys
 from contextlib import closing
-from pathlib import Path
 
+import peer_process
+import peers
 import pytest
+import time_to_solve
 import torch
+from peers import FAILED, FUSED, NOT_INSTALLED, PEERS, Options, Row, describe_row, make_rows
 
 from vecac.algorithm.network import ActorCritic
 from vecac.algorithm.td import td_loss, td_targets
 from vecac.config import Config
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-
-import peer_process
-import peers
-import time_to_solve
-from peers import FAILED, FUSED, NOT_INSTALLED, PEERS, Options, Row, describe_row, make_rows
 
 RECORD_KEYS = {"benchmark", "hardware", "versions", "git_commit", "command_line", "settings", "notes", "rows"}
 

@@ -10,7 +10,8 @@ from contextlib import suppress
 import gymnasium as gym
 import numpy as np
 import pytest
-from scripted_environments import FaultyEnv, SavingEnv, TwoArgumentsError
+from faulty_environments import FaultyEnv, TwoArgumentsError
+from scripted_environments import SavingEnv
 
 from vecac.config import Config
 from vecac.environments import supervision

@@ -3,7 +3,8 @@ import signal
 
 import numpy as np
 import pytest
-from scripted_environments import CountingEnv, FaultyEnv, SleepingEnv
+from faulty_environments import FaultyEnv
+from scripted_environments import CountingEnv, SleepingEnv
 
 from vecac.environments.worker import EnvironmentFactory, GuardedEnv
 from vecac.errors import EnvironmentFault
@@ -34,7 +35,7 @@ def test_faults_keep_their_cause_and_index():
     env.reset(seed=1)
     with pytest.raises(
         EnvironmentFault,
-        match=r"environment 5 raised TwoArgumentsError: one and two \(.*scripted_environments.py, line \d+\)",
+        match=r"environment 5 raised TwoArgumentsError: one and two \(.*faulty_environments.py, line \d+\)",
     ) as caught:
         env.step(FaultyEnv.FAULTS.index("raise_two"))
     assert type(caught.value.__cause__).__name__ == "TwoArgumentsError"
