@@ -14,6 +14,7 @@ import gymnasium as gym
 import numpy as np
 
 import vecac
+from vecac.recording import checkpoint
 
 ROOTS = (Path(vecac.__file__).parents[1], Path(__file__).parent)
 TIMEOUT_SECONDS = 90
@@ -126,7 +127,7 @@ def read_scalars(folder):
 
 
 def assert_raises_soon(kind, function, *args):
-    """It raises within a minute, rather than hang; in a thread, as nothing else ends a wait in a kernel."""
+    """The error, within a minute, rather than hang; in a thread, as nothing else ends a wait in a kernel."""
     caught = []
 
     def call():
@@ -139,6 +140,7 @@ def assert_raises_soon(kind, function, *args):
     caller.start()
     caller.join(timeout=60)
     assert caught, f"no {kind.__name__} came"
+    return caught[0]
 
 
 def explained(code, stdout, stderr):
@@ -154,3 +156,9 @@ def explained(code, stdout, stderr):
 def contents(folder):
     """Every path below, with the bytes of files."""
     return {path: path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+
+
+def saved(engine, tmp_path):
+    """The engine's state, once to disk and back."""
+    checkpoint.save(tmp_path / "state.pt", {"config": {}, **engine.state_dict()})
+    return checkpoint.load(tmp_path / "state.pt")

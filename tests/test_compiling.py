@@ -1,6 +1,7 @@
 """Kernels are cached on disk, never used when stale, and compiled in memory where there is no place."""
 
 import dataclasses
+import functools
 import os
 import shutil
 import time
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from kernel_support import LINE
+from numba import njit
 from support import run
 
 import vecac
@@ -73,6 +75,8 @@ def test_the_cache_is_used_and_never_stale(package):
     assert outcome() == "[7.0, 1.0] 0.02 0 1"
     edit(package / "kernels" / "cartpole.py", "TIME_STEP = 0.02", "TIME_STEP = 0.03")
     assert outcome().startswith("[7.0, 1.0] 0.03 ")
+    edit(package / "kernels" / "compiling.py", "KEPT_SECONDS = 30", "KEPT_SECONDS = 31")
+    assert outcome() == "[7.0, 1.0] 0.03 0 0"
 
 
 @pytest.mark.parametrize("obstacle", ["a file in its place", "no right to write"])
@@ -113,6 +117,18 @@ def test_a_compiled_environment_computes_in_strict_arithmetic():
         step((1.0,), 0)
 
 
+def test_a_division_by_zero_in_an_environment_raises_as_in_plain_python():
+    def step(state, action):
+        position, steps = state
+        return (1.0 / position, steps // action), 0.0, False
+
+    step = compile_environment(dataclasses.replace(LINE, step=step))[1]
+    assert step((0.5, 3.0), 2) == ((2.0, 1.0), 0.0, False)
+    for state, action in (((0.0, 3.0), 2), ((0.5, 3.0), 0)):
+        with pytest.raises(ZeroDivisionError):
+            step(state, action)
+
+
 def test_a_kernel_takes_no_other_arguments_than_it_was_compiled_for():
     from vecac.kernels.mlp import block_size
 
@@ -128,10 +144,19 @@ def test_a_kernel_takes_no_other_arguments_than_it_was_compiled_for():
         {"reset": lambda uniforms: "here"},
         {"step": lambda state, action: (state, 1.0)},
         {"observe": lambda state: state},  # two numbers, where five were promised
+        {"reset": lambda: (0.0, 0.0)},
+        {"observe": functools.partial(LINE.observe)},
     ],
-    ids=lambda wrong: next(iter(wrong)),
 )
 def test_an_environment_that_cannot_be_compiled_is_refused_in_one_line(wrong):
     with pytest.raises(UsageError, match=r"the compiled environment cannot be compiled: ") as refusal:
         compile_environment(dataclasses.replace(LINE, **wrong))
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "step", [njit(LINE.step), functools.partial(LINE.step), eval("lambda state, action: (state, 1.0, False)")]
+)
+def test_a_step_that_is_no_function_of_a_file_is_refused(step):
+    with pytest.raises(UsageError, match="no plain function of a file"):
+        compile_environment(dataclasses.replace(LINE, step=step))

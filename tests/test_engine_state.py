@@ -5,12 +5,12 @@ from contextlib import closing, contextmanager
 import numpy as np
 import pytest
 import torch
+from support import saved
 
 from vecac.config import Config
 from vecac.engines import gymnasium_engine
 from vecac.engines.selection import make_engine
 from vecac.errors import EnvironmentFault
-from vecac.recording import checkpoint
 
 SIZES = {"num_envs": 5, "n_rollout": 4, "learning_rate": 1e-2, "anneal_lr": True, "total_timesteps": 4000}
 SCRIPTED = "scripted_environments:"
@@ -49,12 +49,6 @@ def bits(value):
     if isinstance(value, dict):
         return {key: bits(item) for key, item in value.items()}
     return [bits(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def saved(engine, tmp_path):
-    """The engine's state, once to disk and back."""
-    checkpoint.save(tmp_path / "state.pt", {"config": {}, **engine.state_dict()})
-    return checkpoint.load(tmp_path / "state.pt")
 
 
 def go_on(engine, calls):

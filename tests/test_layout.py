@@ -18,7 +18,7 @@ FLOORS = {
     "vecac.recording": 2,
     "vecac.engines": 3,
 }
-NO_LOGIC = ("__init__", "contracts", "environment", "errors", "transition")
+NO_LOGIC = ("__init__", "contracts", "errors", "transition")
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -1,6 +1,7 @@
 """Which engine and learner a run gets, and what it is told about them."""
 
 import builtins
+import dataclasses
 import sys
 from contextlib import closing
 
@@ -16,6 +17,7 @@ from vecac.engines.learner import TorchLearner
 from vecac.engines.selection import make_engine, resolve
 from vecac.environments.vector import Environments
 from vecac.errors import UsageError
+from vecac.kernels.cartpole import CARTPOLE
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
@@ -113,6 +115,14 @@ def test_the_engine_is_what_was_resolved(settings, engine, learner):
         made.reset()
         made.iterate(1)
         assert made.updates == 1
+
+
+@pytest.mark.parametrize(("name", "size"), [("obs_size", 5), ("num_actions", 3)])
+def test_a_compiled_form_of_other_sizes_than_gymnasiums_is_refused(monkeypatch, name, size):
+    other = dataclasses.replace(CARTPOLE, **{name: size})
+    monkeypatch.setattr("vecac.engines.selection.find", lambda env_id: other)
+    with pytest.raises(UsageError, match=f"^--env-id CartPole-v1: its compiled form has {name} {size}, Gym"):
+        make_engine(Config(engine="fused", learner="compiled"), CPU, 1)
 
 
 def test_the_time_limit_is_the_registered_one():

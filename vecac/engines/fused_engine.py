@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, overload
 
 import numpy as np
@@ -11,14 +12,16 @@ from numpy.typing import NDArray
 from vecac.algorithm.network import ActorCritic
 from vecac.config import Config
 from vecac.engines.block_threads import BlockThreads
+from vecac.engines.compiled_faults import find_fault
 from vecac.engines.contracts import CALL_SECONDS, Report
 from vecac.engines.kernel_parameters import KernelParameters, aligned
+from vecac.errors import EnvironmentFault
 from vecac.kernels import fused
 from vecac.kernels.compiling import compile_environment, specialise
 from vecac.kernels.environment import CompiledEnvironment
 from vecac.kernels.model import Model
 from vecac.plain import fill
-from vecac.seeding import SeedSequences
+from vecac.seeding import SeedSequences, restart_sequence
 from vecac.transition import Episode
 
 CALL_PRODUCTS = 500_000_000
@@ -48,11 +51,12 @@ class FusedEngine:
         num_threads: int,
         seeds: SeedSequences,
     ) -> None:
+        self._config, self._environment = config, environment
         sizes = environment.obs_size, environment.num_actions
         self._shared = KernelParameters(config, *sizes, seeds, time_limit)
         self._memory = memory = _allocate(config, environment, self._shared.model, seeds)
         self._progress = memory.progress[0]
-        self._has_begun = False
+        self._has_begun = self._is_torn = False
         products = (sum(sizes) + 1) * config.hidden_size
         self._threads = BlockThreads(num_threads, len(memory.model.works))
         call_products = CALL_PRODUCTS * self._threads.count
@@ -90,7 +94,8 @@ class FusedEngine:
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint holds; see Engine. `iterate` never returns in the middle of a rollout."""
         memory = self._memory
-        engine = {"environments": memory.environments, "window": memory.window, "progress": memory.progress}
+        episodes = None if self._is_torn else memory.environments
+        engine = {"episodes": episodes, "window": memory.window, "progress": memory.progress}
         return {
             "network": self.network.state_dict(),
             "optimizer": self.optimizer_state(),
@@ -105,11 +110,18 @@ class FusedEngine:
         if state["engine"] is None:
             self.reset()
             return
-        for name in ("environments", "window", "progress"):
+        for name in ("window", "progress"):
             fill(getattr(self._memory, name), state["engine"][name])
         if (self.env_steps, self.updates) != (state["env_steps"], state["updates"]):
             raise ValueError("the engine's counters are not the checkpoint's")
-        self._has_begun = True
+        environments, episodes = self._memory.environments, state["engine"]["episodes"]
+        if episodes is not None:
+            fill(environments, episodes)
+            self._has_begun = True
+            return
+        sequence = restart_sequence(self._config.seed, self.env_steps)
+        environments["stream"] = sequence.generate_state(environments.size, np.uint64)
+        self.reset()
 
     def resumes_exactly(self) -> bool:
         """Always: the environments are memory of this engine."""
@@ -117,7 +129,8 @@ class FusedEngine:
 
     def reset(self) -> None:
         """Start the first episodes; call once, before `iterate`."""
-        self._begin(self._memory, self._functions[0])
+        with self._faults_named():
+            self._begin(self._memory, self._functions[0])
         self._has_begun = True
 
     def iterate(self, count: int, goal: float | None = None) -> Report:
@@ -134,6 +147,8 @@ class FusedEngine:
         progress = self._progress
         last_update = self._shared.last_update(float(progress["grad_norm"]), float(progress["learning_rate"]))
         diverged = not last_update.has_finite_gradient()
+        if diverged and (fault := self._find_fault()) is not None:
+            raise EnvironmentFault(fault)
         return Report(self._finished(), last_update, math.nan, math.nan, diverged)
 
     def last_rollout(self) -> None:
@@ -146,8 +161,24 @@ class FusedEngine:
     def _advance(self, count: int, pause_at: float) -> bool:
         """Some iterations, at most `count`; whether to return to the caller before the next one."""
         self._progress["paused"] = False
-        self._threads.run(self._iterate, self._memory, count, pause_at, *self._functions)
+        with self._faults_named():
+            self._threads.run(self._iterate, self._memory, count, pause_at, *self._functions)
         return bool(self._progress["paused"])
+
+    @contextmanager
+    def _faults_named(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            self._is_torn = True  # some environments are further than others
+            if not isinstance(error, Exception):
+                raise
+            unnamed = f"a compiled environment raised {type(error).__name__}: {error}"
+            raise EnvironmentFault(self._find_fault() or unnamed) from error
+
+    def _find_fault(self) -> str | None:
+        finished = self._memory.finished[: self._progress["finished"]]
+        return find_fault(self._environment, self._memory.environments, finished)
 
     def _finished(self) -> "EpisodeRows":
         return EpisodeRows(self._memory.finished[: self._progress["finished"]].copy())

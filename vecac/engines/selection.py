@@ -1,5 +1,6 @@
 """Which engine and learner a run uses, and making them."""
 
+from contextlib import closing
 from dataclasses import replace
 from typing import Literal
 
@@ -13,6 +14,7 @@ from vecac.environments.registry import find_spec
 from vecac.environments.vector import Environments, make_environments
 from vecac.errors import UsageError
 from vecac.kernels.catalogue import find, registered
+from vecac.kernels.environment import CompiledEnvironment
 from vecac.seeding import seed_sequences
 
 
@@ -53,6 +55,7 @@ def make_engine(config: Config, device: torch.device, num_threads: int) -> Engin
 
         environment = find(config.env_id)
         assert environment is not None
+        _require_sizes(config, environment)
         time_limit = find_spec(config.env_id).max_episode_steps
         return FusedEngine(config, environment, time_limit, num_threads, seed_sequences(config.seed))
     environments = make_environments(config)
@@ -61,6 +64,17 @@ def make_engine(config: Config, device: torch.device, num_threads: int) -> Engin
     except BaseException:
         environments.close()
         raise
+
+
+def _require_sizes(config: Config, environment: CompiledEnvironment) -> None:
+    """Refuse a compiled form of other sizes than the environment that evaluates what it learned."""
+    with closing(make_environments(replace(config, engine="sync", num_envs=1))) as gymnasiums:
+        for name in ("obs_size", "num_actions"):
+            ours, theirs = getattr(environment, name), getattr(gymnasiums, name)
+            if ours != theirs:
+                raise UsageError(
+                    f"--env-id {config.env_id}: its compiled form has {name} {ours}, Gymnasium's {theirs}"
+                )
 
 
 def make_learner(

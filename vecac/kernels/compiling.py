@@ -5,6 +5,7 @@ another file that it calls into has changed. So the cache folder is named after 
 """
 
 import hashlib
+import inspect
 import os
 import shutil
 import tempfile
@@ -16,7 +17,6 @@ from typing import Any
 
 import numba
 from numba import njit, typeof, types
-from numba.core.errors import NumbaError
 
 from vecac.errors import UsageError
 from vecac.kernels.environment import CompiledEnvironment
@@ -35,7 +35,7 @@ def _cache_root() -> Path:
 def _cache_folder(sources: Sequence[Path]) -> Path | None:
     """A writable folder for kernels compiled from these files' present content; None if there is none."""
     digest = hashlib.sha256(numba.__version__.encode())
-    for source in sources:
+    for source in (Path(__file__), *sources):  # this one says how they are compiled
         digest.update(source.read_bytes() + b"\0")
     try:
         root = _cache_root()
@@ -73,34 +73,43 @@ def specialise(function: Any, *args: Any) -> Any:
 def compile_environment(environment: CompiledEnvironment) -> tuple[Any, Any, Any]:
     """The environment's reset, step and observe as compiled functions, in strict arithmetic.
 
+    A division by zero raises, as in plain Python.
+
     Raises:
-        UsageError: numba cannot compile one of them to the type that CompiledEnvironment asks for.
+        UsageError: one of them is no plain function, or cannot be compiled to the type that
+            CompiledEnvironment asks for.
     """
     state = types.UniTuple(types.float64, environment.state_size)
     obs = types.UniTuple(types.float64, environment.obs_size)
     uniforms = types.UniTuple(types.float64, environment.num_uniforms)
     transition = types.Tuple((state, types.float64, types.boolean))
-    sources = [Path(environment.step.__code__.co_filename)]
     functions = (
         (environment.reset, state(uniforms)),
         (environment.step, transition(state, types.int64)),
         (environment.observe, obs(state)),
     )
+    file = inspect.getsourcefile(environment.step) if inspect.isfunction(environment.step) else None
+    if file is None or not Path(file).is_file():
+        raise UsageError(f"a compiled environment's step is {environment.step}, no plain function of a file")
     try:
-        reset, step, observe = (_compile(function, signature, sources) for function, signature in functions)
-    except NumbaError as error:
+        reset, step, observe = (
+            _compile(function, signature, [Path(file)], "python") for function, signature in functions
+        )
+    except Exception as error:  # numba refuses in many ways
         reason = " ".join(str(error).split())
-        raise UsageError(f"{sources[0]}: the compiled environment cannot be compiled: {reason}") from error
+        raise UsageError(f"{file}: the compiled environment cannot be compiled: {reason}") from error
     return reset, step, observe
 
 
-def _compile(function: Callable[..., Any], signature: Any, sources: Sequence[Path]) -> Any:
+def _compile(
+    function: Callable[..., Any], signature: Any, sources: Sequence[Path], error_model: str = "numpy"
+) -> Any:
     folder = _cache_folder(sources)
     before = numba.config.CACHE_DIR
     try:
         if folder is not None:
             numba.config.CACHE_DIR = str(folder)  # read while numba decorates
-        dispatcher = njit(nogil=True, cache=folder is not None, error_model="numpy")(function)
+        dispatcher = njit(nogil=True, cache=folder is not None, error_model=error_model)(function)
     finally:
         numba.config.CACHE_DIR = before
     dispatcher.compile(signature)

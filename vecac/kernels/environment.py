@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from vecac.errors import UsageError
+
 
 @dataclass(frozen=True)
 class CompiledEnvironment:
@@ -17,6 +19,9 @@ class CompiledEnvironment:
     They are compiled one by one, without fast arithmetic. A function that they call must be decorated
     with numba.extending.register_jitable, and be in the same file or change no more: the cache on
     disk looks at the file that `step` is in.
+
+    Raises:
+        UsageError: a size is no int from 1.
     """
 
     reset: Callable[[Any], Any]
@@ -26,3 +31,9 @@ class CompiledEnvironment:
     state_size: int
     obs_size: int
     num_actions: int
+
+    def __post_init__(self) -> None:
+        for name in ("num_uniforms", "state_size", "obs_size", "num_actions"):
+            size = getattr(self, name)
+            if type(size) is not int or size < 1:
+                raise UsageError(f"a compiled environment's {name} is {size!r}, which must be an int from 1")

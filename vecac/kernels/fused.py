@@ -12,6 +12,7 @@ random stream. Blocks of environments each sum up a gradient of their own; how m
 on N alone, and they are added in order, so results do not depend on which thread runs a block.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -234,8 +235,8 @@ def _gather_episodes(memory: Any) -> Any:
 def learn(memory: Any, goal: float) -> Any:
     """One update from what `collect` summed up.
 
-    Returns whether to stop here: the mean return of the last WINDOW episodes has come to `goal`, or
-    `finished` might overflow the next time.
+    Returns whether to stop here: the mean return of the last WINDOW episodes has come to `goal`, the
+    gradient is not finite, or `finished` might overflow the next time.
     """
     settings, progress = memory.model.settings[0], memory.progress[0]
     rows = memory.endings_TN.size
@@ -243,6 +244,8 @@ def learn(memory: Any, goal: float) -> Any:
     progress.learning_rate = settings.learning_rate * (1.0 - progress.env_steps / settings.anneal_over)
     progress.grad_norm = update(memory.model, rows, progress.learning_rate, progress.updates)
     any_ended = _gather_episodes(memory)
+    if not math.isfinite(progress.grad_norm):
+        return True
     if any_ended and progress.episodes >= WINDOW and memory.window.mean() >= goal:
         return True
     return progress.finished + rows > memory.finished.size
