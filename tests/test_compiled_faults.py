@@ -85,17 +85,23 @@ def test_what_is_raised_at_a_reset_is_told():
         engine.reset()
 
 
+def torn(engine, tmp_path):
+    """The state after one environment has raised in mid-rollout."""
+    engine._memory.environments["state"][200, 0] = RAISE
+    with pytest.raises(EnvironmentFault):
+        engine.iterate(1)
+    state = saved(engine, tmp_path)
+    assert state["engine"]["episodes"] is None
+    return state
+
+
 def test_a_torn_rollout_is_not_gone_on_from(tmp_path):
-    with make() as engine, make() as other, make() as again:
+    with make() as engine, make() as other, make() as again, make() as later:
         engine.reset()
         first = engine._memory.environments["state"].copy()
         engine.iterate(1)
         assert engine.state_dict()["engine"]["episodes"] is not None
-        engine._memory.environments["state"][200, 0] = RAISE
-        with pytest.raises(EnvironmentFault):
-            engine.iterate(1)
-        state = saved(engine, tmp_path)
-        assert state["engine"]["episodes"] is None
+        state = torn(engine, tmp_path)
         for resumed in (other, again):
             resumed.load_state_dict(state)
             assert (resumed.env_steps, resumed.updates) == (2560, 1)
@@ -103,7 +109,10 @@ def test_a_torn_rollout_is_not_gone_on_from(tmp_path):
         assert np.array_equal(states, again._memory.environments["state"])
         assert not np.isin(states[:, 0], first[:, 0]).any()
         assert not states[:, 1].any()
+        restarted = states[:, 0].copy()
         assert other.iterate(1).last_update is not None
+        later.load_state_dict(torn(other, tmp_path))
+        assert not np.isin(later._memory.environments["state"][:, 0], restarted).any()
 
 
 def test_sound_environments_are_not_blamed():
