@@ -121,6 +121,10 @@ def test_sound_environments_are_not_blamed():
         engine.iterate(1)
         records = engine._memory.environments
         assert find_fault(FRAGILE, records, np.zeros(3, fused.EPISODE)) is None
+        records["state"][3, 0] = RAISE  # where no step was taken
+        assert find_fault(FRAGILE, records, np.zeros(0, fused.EPISODE)) is None
+        assert "environment 3 raised" in find_fault(FRAGILE, records, records[:0], ValueError())
+        records["state"][3, 0] = 0.0
         engine._memory.model.parameters["fc1_bias"][:] = math.nan
         report = engine.iterate(5)
         assert report.diverged

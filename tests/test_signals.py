@@ -92,7 +92,7 @@ BACKENDS = {
 def test_ctrl_c_as_soon_as_the_run_has_named_its_folder(training, backend):
     run = training(*FOREVER, *BACKENDS[backend])
     run.send(signal.SIGINT)
-    run.ends(signal.SIGINT)
+    assert run.ends(signal.SIGINT)["stop_reason"] == "interrupted"
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -6,8 +6,6 @@ from vecac.config import Config
 from vecac.environments.vector import make_environments
 
 MODES = ["next-step", "same-step", "disabled"]
-
-
 BACKENDS = [
     {"engine": "sync"},
     {"engine": "async", "start_method": "fork"},

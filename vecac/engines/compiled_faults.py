@@ -11,13 +11,19 @@ from numpy.typing import NDArray
 from vecac.kernels.environment import CompiledEnvironment
 
 
-def find_fault(environment: CompiledEnvironment, records: NDArray[Any], finished: NDArray[Any]) -> str | None:
+def find_fault(
+    environment: CompiledEnvironment,
+    records: NDArray[Any],
+    finished: NDArray[Any],
+    raised: Exception | None = None,
+) -> str | None:
     """The first environment that gave a reward which is not finite, shows such an observation or raises.
 
     Args:
         environment: what is trained on.
         records: the environments (N,), as fused.environment_dtype.
         finished: the last finished episodes, as fused.EPISODE.
+        raised: what a kernel raised; only then are steps tried, of which training takes but one.
 
     Returns:
         None if nothing is wrong with any of them where it stands now.
@@ -29,7 +35,7 @@ def find_fault(environment: CompiledEnvironment, records: NDArray[Any], finished
         if not _are_finite(record["episode_return"]):
             return f"compiled environment {index} {_reward_by(record)}"
         state = tuple(record["state"].tolist())
-        fault = _fault_at(environment, state)
+        fault = _fault_at(environment, state, raised)
         if fault is not None:
             return f"compiled environment {index} {fault}, at step {record['length']} with the state {state}"
     return None
@@ -39,12 +45,14 @@ def _reward_by(episode: Any) -> str:
     return f"gave a reward that is not finite in float32, by step {episode['length']} of its episode"
 
 
-def _fault_at(environment: CompiledEnvironment, state: tuple[float, ...]) -> str | None:
+def _fault_at(
+    environment: CompiledEnvironment, state: tuple[float, ...], raised: Exception | None
+) -> str | None:
     try:
         obs = environment.observe(state)
         if not _are_finite(obs):
             return f"shows the observation {obs}, which is not finite in float32"
-        for action in range(environment.num_actions):
+        for action in range(environment.num_actions if raised is not None else 0):
             environment.step(state, action)
     except Exception as error:
         return f"raised {type(error).__name__}: {error}"

@@ -174,11 +174,11 @@ class FusedEngine:
             if not isinstance(error, Exception):
                 raise
             unnamed = f"a compiled environment raised {type(error).__name__}: {error}"
-            raise EnvironmentFault(self._find_fault() or unnamed) from error
+            raise EnvironmentFault(self._find_fault(error) or unnamed) from error
 
-    def _find_fault(self) -> str | None:
+    def _find_fault(self, raised: Exception | None = None) -> str | None:
         finished = self._memory.finished[: self._progress["finished"]]
-        return find_fault(self._environment, self._memory.environments, finished)
+        return find_fault(self._environment, self._memory.environments, finished, raised)
 
     def _finished(self) -> "EpisodeRows":
         return EpisodeRows(self._memory.finished[: self._progress["finished"]].copy())
