@@ -90,3 +90,19 @@ def test_what_a_thread_raises_is_raised_and_nobody_waits_for_its_block(failing):
     threads.run(lambda queue, share: None)  # the next one finds an empty queue and idle threads
     assert not threads.queue.any()
     threads.close()
+
+
+def test_an_error_is_raised_when_no_thread_works_any_more():
+    threads, meeting, done = BlockThreads(2, 4), threading.Barrier(2, timeout=30), []
+
+    def fail(queue, share):
+        meeting.wait()
+        if share == 0:
+            raise ZeroDivisionError
+        time.sleep(0.3)
+        done.append(share)
+
+    with pytest.raises(ZeroDivisionError):
+        threads.run(fail)
+    assert done == [2]
+    threads.close()
