@@ -77,10 +77,10 @@ def start(*arguments, stderr, seconds=TIMEOUT_SECONDS):
     return process
 
 
-def run(*arguments):
+def run(*arguments, seconds=TIMEOUT_SECONDS):
     """Run python to its end: (exit code, stdout, stderr)."""
-    process = start(*arguments, stderr=subprocess.PIPE)
-    stdout, stderr = process.communicate(timeout=TIMEOUT_SECONDS)
+    process = start(*arguments, stderr=subprocess.PIPE, seconds=seconds)
+    stdout, stderr = process.communicate()
     return process.returncode, stdout, stderr
 
 

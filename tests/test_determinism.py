@@ -18,6 +18,24 @@ CASES = {
         ("fused", "compiled"),
     ]
 }
+COMPILED = {
+    "fused": {"engine": "fused"},
+    "compiled": {"env_id": "kernel_support:Line-v0", "hidden_size": 100},
+    "compiled, entropy": {"env_id": "Acrobot-v1", "ent_coef": 0.01},
+}
+"""Kernels of several sizes, each in a run of its own."""
+
+MORE_COMPILED = {
+    f"{env_id}, {size}, {ent_coef}": {"env_id": env_id, "hidden_size": size, "ent_coef": ent_coef, **more}
+    for env_id, more in [
+        ("CartPole-v1", {"engine": "fused"}),
+        ("MountainCar-v0", {"engine": "fused", "num_threads": 2}),
+        ("kernel_support:Line-v0", {"autoreset_mode": "same-step"}),
+        ("kernel_support:Line-v0", {"engine": "async"}),
+    ]
+    for size, ent_coef in [(1, 0.1), (7, 0.0), (64, 0.01), (256, 0.01)]
+}
+
 PROGRAM = """
 import hashlib, json, sys
 from vecac.config import Config
@@ -34,6 +52,7 @@ for name, settings in cases.items():
         for tensor in tensors.values():
             bits.update(tensor.contiguous().numpy().tobytes())
     numbers = [result.env_steps, result.updates, result.episodes, result.last_100_return_mean]
+    numbers.append(content["run"]["train_metrics"])
     digests[name] = [bits.hexdigest(), numbers, result.eval_return_mean, result.eval_sampled_return_mean]
 print(json.dumps(digests))
 """
@@ -42,7 +61,7 @@ print(json.dumps(digests))
 def digests(tmp_path, cases=CASES, **more):
     """What the runs of some cases lead to, in a process of their own."""
     arguments = (json.dumps(cases), json.dumps({"log_dir": str(tmp_path), **more}))
-    code, stdout, stderr = run("-c", PROGRAM, *arguments)
+    code, stdout, stderr = run("-c", PROGRAM, *arguments, seconds=60 * len(cases))
     assert (code, stderr) == (0, "")
     return json.loads(stdout.splitlines()[-1])
 
@@ -56,6 +75,20 @@ def test_another_process_computes_the_same_bits(first, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONHASHSEED", "7")
     monkeypatch.setenv("OMP_NUM_THREADS", str(2 if os.environ.get("OMP_NUM_THREADS") != "2" else 1))
     assert digests(tmp_path) == first
+
+
+@pytest.mark.parametrize(
+    "cases", [COMPILED, pytest.param(MORE_COMPILED, marks=pytest.mark.slow)], ids=["some", "more"]
+)
+def test_kernels_compiled_here_or_loaded_compute_the_same_bits_whatever_ran_before(
+    cases, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    cold = digests(tmp_path / "cold", cases)
+    assert list((tmp_path / "cache" / "vecac").iterdir())
+    warm = digests(tmp_path / "warm", dict(reversed(cases.items())))
+    assert warm == cold
 
 
 def test_worker_processes_change_no_bit(first):

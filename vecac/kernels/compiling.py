@@ -19,6 +19,7 @@ import numba
 from numba import njit, typeof, types
 
 from vecac.errors import UsageError
+from vecac.kernels import linkage
 from vecac.kernels.environment import CompiledEnvironment
 
 KEPT_SECONDS = 30 * 24 * 3600
@@ -35,7 +36,7 @@ def _cache_root() -> Path:
 def _cache_folder(sources: Sequence[Path]) -> Path | None:
     """A writable folder for kernels compiled from these files' present content; None if there is none."""
     digest = hashlib.sha256(numba.__version__.encode())
-    for source in (Path(__file__), *sources):  # this one says how they are compiled
+    for source in (Path(__file__), Path(linkage.__file__), *sources):  # these two say how they are compiled
         digest.update(source.read_bytes() + b"\0")
     try:
         root = _cache_root()
@@ -109,7 +110,12 @@ def _compile(
     try:
         if folder is not None:
             numba.config.CACHE_DIR = str(folder)  # read while numba decorates
-        dispatcher = njit(nogil=True, cache=folder is not None, error_model=error_model)(function)
+        dispatcher = njit(
+            nogil=True,
+            cache=folder is not None,
+            error_model=error_model,
+            pipeline_class=linkage.SelfContainedCompiler,
+        )(function)
     finally:
         numba.config.CACHE_DIR = before
     dispatcher.compile(signature)
