@@ -232,15 +232,8 @@ def _add_inputs(gradient_PH: Any, first: Any, j: Any, d: Any, x: Any) -> None:
         gradient_PH[first + i, j] += _dot(d, x[i])
 
 
-@njit(fastmath=FAST, error_model="numpy")
-def backward(work: Any, step: int) -> None:
-    """Add the gradient of the L rows of `step`, whose d_heads are known:
-
-    dW = sum_l d_heads_l hidden_l^T     d_hidden = (W^T d_heads) * (hidden > 0)
-    dW1 = sum_l d_hidden_l obs_l^T      and the same without obs and hidden for the biases
-
-    The last two heads and the first four inputs share a loop; only if there are more is d_hidden stored.
-    """
+@njit(inline="always")
+def _add_gradient(work: Any, step: Any) -> None:
     obs, hidden, d_hidden, gradient = work.obs[step], work.hidden[step], work.d_hidden, work.gradient
     padded_size, hidden_size = gradient.fc1_weight.shape
     last = work.d_heads.shape[1] - 2
@@ -267,3 +260,19 @@ def backward(work: Any, step: int) -> None:
         x = _tile(obs, first)
         for j in range(hidden_size):
             _add_inputs(gradient.fc1_weight, first, j, _column(d_hidden, j), x)
+
+
+@njit(fastmath=FAST, error_model="numpy")
+def backward(work: Any, step: int) -> None:
+    """Add the gradient of the L rows of `step`, whose d_heads are known:
+
+    dW = sum_l d_heads_l hidden_l^T     d_hidden = (W^T d_heads) * (hidden > 0)
+    dW1 = sum_l d_hidden_l obs_l^T      and the same without obs and hidden for the biases
+
+    The last two heads and the first four inputs share a loop; only if there are more is d_hidden stored.
+    """
+    # With a constant step the compiler sees that no two arrays overlap, which it otherwise checks each time.
+    if step == 0:
+        _add_gradient(work, 0)
+    else:
+        _add_gradient(work, 1)

@@ -45,10 +45,15 @@ def softmax(work: Any, step: int, lane: int) -> None:
     top = ZERO
     for a in range(last):
         top = max(top, y[a])
-    total = math.exp(-top)
-    probability[last] = total
+    if last == 1:  # one of the two is exp(0)
+        one, other = np.float32(1), math.exp(-abs(y[0]))
+        probability[0], probability[1] = (one, other) if y[0] > ZERO else (other, one)
+    else:
+        probability[last] = math.exp(-top)
+        for a in range(last):
+            probability[a] = math.exp(y[a] - top)
+    total = probability[last]
     for a in range(last):
-        probability[a] = math.exp(y[a] - top)
         total += probability[a]
     for a in range(last + 1):
         probability[a] /= total
