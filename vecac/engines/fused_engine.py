@@ -35,6 +35,8 @@ FINISHED = 65_536
 class FusedEngine:
     """Trains on a compiled environment; the results do not depend on the number of threads.
 
+    functions: the environment's reset, step and observe, as they were compiled.
+
     Args:
         config: every setting of the loss but td_lambda.
         environment: what to train on.
@@ -61,7 +63,7 @@ class FusedEngine:
         self._threads = BlockThreads(num_threads, len(memory.model.works))
         call_products = CALL_PRODUCTS * self._threads.count
         self._iterations_a_call = max(1, call_products // (products * 3 * memory.endings_TN.size))
-        reset, step, observe = self._functions = compile_environment(environment)
+        reset, step, observe = self.functions = compile_environment(environment)
         self._begin = specialise(fused.begin, memory, reset)
         self._iterate = specialise(
             fused.iterate, self._threads.queue, 0, memory, 1, math.inf, reset, step, observe
@@ -130,7 +132,7 @@ class FusedEngine:
     def reset(self) -> None:
         """Start the first episodes; call once, before `iterate`."""
         with self._faults_named():
-            self._begin(self._memory, self._functions[0])
+            self._begin(self._memory, self.functions[0])
         self._has_begun = True
 
     def iterate(self, count: int, goal: float | None = None) -> Report:
@@ -162,7 +164,7 @@ class FusedEngine:
         """Some iterations, at most `count`; whether to return to the caller before the next one."""
         self._progress["paused"] = False
         with self._faults_named():
-            self._threads.run(self._iterate, self._memory, count, pause_at, *self._functions)
+            self._threads.run(self._iterate, self._memory, count, pause_at, *self.functions)
         return bool(self._progress["paused"])
 
     @contextmanager

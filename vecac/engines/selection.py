@@ -1,12 +1,12 @@
 """Which engine and learner a run uses, and making them."""
 
-from contextlib import closing
 from dataclasses import replace
 from typing import Literal
 
 import torch
 
 from vecac.config import Config
+from vecac.engines.compiled_form import require_same_sizes, require_same_steps
 from vecac.engines.contracts import Engine, Learner
 from vecac.engines.gymnasium_engine import GymnasiumEngine
 from vecac.engines.learner import TorchLearner
@@ -14,7 +14,6 @@ from vecac.environments.registry import find_spec
 from vecac.environments.vector import Environments, make_environments
 from vecac.errors import UsageError
 from vecac.kernels.catalogue import find, registered
-from vecac.kernels.environment import CompiledEnvironment
 from vecac.seeding import seed_sequences
 
 
@@ -51,13 +50,7 @@ def make_engine(config: Config, device: torch.device, num_threads: int) -> Engin
         UsageError: the environments cannot be made.
     """
     if config.engine == "fused":
-        from vecac.engines.fused_engine import FusedEngine  # here, since numba may be missing
-
-        environment = find(config.env_id)
-        assert environment is not None
-        _require_sizes(config, environment)
-        time_limit = find_spec(config.env_id).max_episode_steps
-        return FusedEngine(config, environment, time_limit, num_threads, seed_sequences(config.seed))
+        return _make_fused(config, num_threads)
     environments = make_environments(config)
     try:
         return GymnasiumEngine(config, environments, make_learner(config, environments, device, num_threads))
@@ -66,15 +59,20 @@ def make_engine(config: Config, device: torch.device, num_threads: int) -> Engin
         raise
 
 
-def _require_sizes(config: Config, environment: CompiledEnvironment) -> None:
-    """Refuse a compiled form of other sizes than the environment that evaluates what it learned."""
-    with closing(make_environments(replace(config, engine="sync", num_envs=1))) as gymnasiums:
-        for name in ("obs_size", "num_actions"):
-            ours, theirs = getattr(environment, name), getattr(gymnasiums, name)
-            if ours != theirs:
-                raise UsageError(
-                    f"--env-id {config.env_id}: its compiled form has {name} {ours}, Gymnasium's {theirs}"
-                )
+def _make_fused(config: Config, num_threads: int) -> Engine:
+    from vecac.engines.fused_engine import FusedEngine  # here, since numba may be missing
+
+    environment = find(config.env_id)
+    assert environment is not None
+    require_same_sizes(config.env_id, environment)
+    time_limit = find_spec(config.env_id).max_episode_steps
+    engine = FusedEngine(config, environment, time_limit, num_threads, seed_sequences(config.seed))
+    try:
+        require_same_steps(config.env_id, environment, engine.functions)
+    except BaseException:
+        engine.close()
+        raise
+    return engine
 
 
 def make_learner(

@@ -1,7 +1,8 @@
 """Compiling, with a cache on disk that is never stale.
 
 numba's own cache looks at the file of the cached function alone, and would go on using a kernel when
-another file that it calls into has changed. So the cache folder is named after the content of them all.
+another file that it calls into has changed. So the cache folder is named after the content of them all,
+and that of an environment after whatever its functions reach.
 """
 
 import hashlib
@@ -10,7 +11,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from numba import njit, typeof, types
 from vecac.errors import UsageError
 from vecac.kernels import linkage
 from vecac.kernels.environment import CompiledEnvironment
+from vecac.kernels.fingerprint import fingerprint
 
 KEPT_SECONDS = 30 * 24 * 3600
 """Age at which the cache of another version is deleted."""
@@ -33,11 +35,12 @@ def _cache_root() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vecac"
 
 
-def _cache_folder(sources: Sequence[Path]) -> Path | None:
-    """A writable folder for kernels compiled from these files' present content; None if there is none."""
+def _cache_folder(content: bytes) -> Path | None:
+    """A writable folder for what is compiled from this content; None if there is none."""
     digest = hashlib.sha256(numba.__version__.encode())
-    for source in (Path(__file__), Path(linkage.__file__), *sources):  # these two say how they are compiled
-        digest.update(source.read_bytes() + b"\0")
+    for source in (__file__, linkage.__file__):  # how it is compiled
+        digest.update(Path(source).read_bytes())
+    digest.update(content)
     try:
         root = _cache_root()
         folder = root / digest.hexdigest()[:16]
@@ -68,7 +71,8 @@ def specialise(function: Any, *args: Any) -> Any:
         types.FunctionType(arg.nopython_signatures[0]) if hasattr(arg, "nopython_signatures") else typeof(arg)
         for arg in args
     )
-    return _compile(function.py_func, arg_types, sorted(Path(__file__).parent.glob("*.py")))
+    sources = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+    return _compile(function.py_func, arg_types, _cache_folder(sources))
 
 
 def compile_environment(environment: CompiledEnvironment) -> tuple[Any, Any, Any]:
@@ -92,9 +96,11 @@ def compile_environment(environment: CompiledEnvironment) -> tuple[Any, Any, Any
     file = inspect.getsourcefile(environment.step) if inspect.isfunction(environment.step) else None
     if file is None or not Path(file).is_file():
         raise UsageError(f"a compiled environment's step is {environment.step}, no plain function of a file")
+    reached = fingerprint([function for function, _ in functions])
+    folder = None if reached is None else _cache_folder(reached.encode())
     try:
         reset, step, observe = (
-            _compile(function, signature, [Path(file)], "python") for function, signature in functions
+            _compile(function, signature, folder, "python") for function, signature in functions
         )
     except Exception as error:  # numba refuses in many ways
         reason = " ".join(str(error).split())
@@ -103,9 +109,9 @@ def compile_environment(environment: CompiledEnvironment) -> tuple[Any, Any, Any
 
 
 def _compile(
-    function: Callable[..., Any], signature: Any, sources: Sequence[Path], error_model: str = "numpy"
+    function: Callable[..., Any], signature: Any, folder: Path | None, error_model: str = "numpy"
 ) -> Any:
-    folder = _cache_folder(sources)
+    """A dispatcher with this one signature, kept in the folder if there is one."""
     before = numba.config.CACHE_DIR
     try:
         if folder is not None:

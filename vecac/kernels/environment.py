@@ -17,8 +17,7 @@ class CompiledEnvironment:
     observe: state -> obs (obs_size,), rounded to float32 by who asks.
 
     They are compiled one by one, without fast arithmetic. A function that they call must be decorated
-    with numba.extending.register_jitable, and be in the same file or change no more: the cache on
-    disk looks at the file that `step` is in.
+    with numba.extending.register_jitable. Constants are as they stand when a run starts.
 
     Raises:
         UsageError: a size is no int from 1.

@@ -1,0 +1,134 @@
+"""Whether a compiled environment is the one that Gymnasium has by the same name, which judges the policy."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+
+from vecac.config import Config
+from vecac.environments.vector import make_environments
+from vecac.environments.worker import EnvironmentFactory
+from vecac.errors import EnvironmentFault, UsageError
+from vecac.kernels.environment import CompiledEnvironment
+
+EPISODES, EPISODE_STEPS = 12, 20
+"""How long both are compared. Episodes are short, since rounding errors may grow in each."""
+
+RELATIVE, ABSOLUTE = 1e-5, 1e-6
+"""How far numbers may be apart: Gymnasium's environment may compute in float32."""
+
+State = tuple[float, ...]
+Functions = tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]
+
+
+def require_same_sizes(env_id: str, environment: CompiledEnvironment) -> None:
+    """Refuse a compiled form of other sizes than Gymnasium's environment.
+
+    Raises:
+        UsageError: obs_size or num_actions differs, or there is no such environment.
+    """
+    with closing(make_environments(Config(env_id=env_id, num_envs=1))) as gymnasium:
+        for name in ("obs_size", "num_actions"):
+            ours, theirs = getattr(environment, name), getattr(gymnasium, name)
+            if ours != theirs:
+                raise UsageError(
+                    f"--env-id {env_id}: its compiled form has {name} {ours}, Gymnasium's {theirs}"
+                )
+
+
+def require_same_steps(env_id: str, environment: CompiledEnvironment, functions: Functions) -> None:
+    """Refuse a compiled form that takes other steps than Gymnasium's environment, of the same sizes.
+
+    Steps are compared from states that both know: where Gymnasium's environment tells its state as
+    state_size numbers, by get_state or an attribute `state`, and where both begin an episode alike. What
+    the compiled functions raise is not told here: a run names the environment that raised it.
+
+    Args:
+        env_id: Gymnasium's.
+        environment: its compiled form.
+        functions: reset, step and observe of the latter, as they were compiled.
+
+    Raises:
+        UsageError: they part; the message tells where.
+        EnvironmentFault: Gymnasium's environment fails.
+    """
+    with closing(EnvironmentFactory(env_id, 0, os.getpid())()) as gymnasium:
+        try:
+            for seed in range(EPISODES):
+                for where, ours, theirs in _comparisons(environment, functions, gymnasium, seed):
+                    if not _are_alike(ours, theirs):
+                        raise UsageError(
+                            f"--env-id {env_id}: {where}, its compiled form has the observation, reward and "
+                            f"termination {ours}, Gymnasium's environment {theirs}: make them one, or use "
+                            "--engine sync"
+                        )
+        except (EnvironmentFault, UsageError):
+            raise
+        except Exception:  # of a compiled function
+            return
+
+
+def _comparisons(
+    environment: CompiledEnvironment, functions: Functions, gymnasium: Any, seed: int
+) -> Iterator[tuple[str, list[float], list[float]]]:
+    """Where an episode is, and what the compiled form and Gymnasium's environment show there: observation,
+    reward and termination, as numbers. Nothing, if no state is known to both."""
+    reset, step, observe = functions
+    rng = np.random.default_rng(seed)
+    obs, _ = gymnasium.reset(seed=seed)
+    read = _state_told
+    state = read(gymnasium, environment)
+    if state is None:
+        read = _state_attribute
+        state = read(gymnasium, environment)
+        if state is None or not _are_alike(observe(state), obs):  # it may be called alike and be another
+            read = _no_state
+            state = reset(_first_uniforms(seed, environment.num_uniforms))
+            if not _are_alike(observe(state), obs):
+                return
+    yield f"in the first state {state}", [*observe(state), 0.0, False], [*obs.tolist(), 0.0, False]
+    for _ in range(EPISODE_STEPS):
+        action = int(rng.integers(environment.num_actions))
+        where = f"after action {action} in the state {state}"
+        state, *ours = step(state, action)
+        obs, *theirs, truncated, _ = gymnasium.step(gymnasium.action_space.start + action)
+        yield where, [*observe(state), *ours], [*obs.tolist(), *theirs]
+        if ours[1] or truncated:
+            return
+        state = read(gymnasium, environment) or state
+
+
+def _state_told(gymnasium: Any, environment: CompiledEnvironment) -> State | None:
+    told = gymnasium.inner_state
+    return None if told is None else _numbers(told["episode"].get("state"), environment.state_size)
+
+
+def _state_attribute(gymnasium: Any, environment: CompiledEnvironment) -> State | None:
+    return _numbers(getattr(gymnasium.unwrapped, "state", None), environment.state_size)
+
+
+def _no_state(gymnasium: Any, environment: CompiledEnvironment) -> State | None:
+    return None
+
+
+def _numbers(value: Any, count: int) -> State | None:
+    """The value as that many floats, if it is such."""
+    try:
+        numbers = tuple(float(number) for number in np.ravel(value))
+    except (TypeError, ValueError):
+        return None
+    return numbers if len(numbers) == count else None
+
+
+def _first_uniforms(seed: int, count: int) -> State:
+    """The first numbers that an environment draws which Gymnasium has seeded so."""
+    return tuple(np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed))).random(count).tolist())
+
+
+def _are_alike(ours: Any, theirs: Any) -> bool:
+    with np.errstate(over="ignore", invalid="ignore"):
+        a, b = np.asarray(ours, np.float32), np.asarray(theirs, np.float32)
+        apart = np.abs(a - b) > ABSOLUTE + RELATIVE * np.abs(b)
+    return not apart.any()
