@@ -188,7 +188,7 @@ class TorchLearner:
         as well as V(s'), the value one row further down.
         """
         tensors = rollout.tensors
-        logits_SnA, value_Sn = self.network(tensors.obs_SND[:, envs])
+        logits_SnA, value_Sn = self.network(self._needed_obs(rollout, envs))
         next_value_Tn = self._next_values(rollout, envs, value_Sn.detach())
         target_Tn = self._targets(rollout, envs, next_value_Tn)
         rows_B = torch.from_numpy(rows).to(self.device, non_blocking=True)
@@ -201,6 +201,24 @@ class TorchLearner:
         config = self._config
         terms = td_loss(logits_BA, value_B, action_B, target_B, config.ent_coef, config.vf_coef)
         return BlockReport(terms, share, value_B.detach(), target_B)
+
+    def _needed_obs(self, rollout: Rollout, envs: slice) -> Tensor:
+        """Observations (S, n, D), zero where neither a transition starts nor a target bootstraps.
+
+        There an episode's last observation may make a hidden unit infinite, and in the backward pass
+        0 * inf is no number.
+        """
+        valid_Tn, ended_Tn = rollout.valid_TN[:, envs], rollout.terminated_TN[:, envs]
+        if not self._config.bootstrap_truncated:
+            ended_Tn = ended_Tn | rollout.truncated_TN[:, envs]
+        needed_Sn = np.zeros((len(valid_Tn) + 1, valid_Tn.shape[1]), np.bool_)
+        needed_Sn[:-1] = valid_Tn
+        needed_Sn[1:] |= valid_Tn & ~ended_Tn
+        obs_SnD = rollout.tensors.obs_SND[:, envs]
+        if needed_Sn.all():
+            return obs_SnD
+        unneeded_Sn = torch.from_numpy(~needed_Sn).to(self.device, non_blocking=True)
+        return obs_SnD.masked_fill(unneeded_Sn.unsqueeze(-1), 0.0)
 
     @torch.no_grad()
     def _next_values(self, rollout: Rollout, envs: slice, value_Sn: Tensor) -> Tensor:

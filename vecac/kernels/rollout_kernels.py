@@ -82,10 +82,11 @@ def act(queue: Any, share: int, memory: Any, t: int) -> None:
 
 @njit
 def _learn_lane(memory: Any, work: Any, sums: Any, t: int, lane: int, index: int) -> None:
-    """The derivative of one lane's loss at step t; 0 where the row is not valid."""
+    """The derivative of one lane's loss at step t; a row that is not valid will add nothing."""
     now, then, last = t % 2, 1 - t % 2, work.probability.shape[1] - 1
     if not memory.valid_TN[t, index]:
         work.d_heads[lane] = ZERO
+        work.hidden[now, lane] = ZERO  # which may be infinite, and 0 * inf is no number
         return
     settings = memory.model.settings[0]
     terminated, truncated = memory.terminated_TN[t, index], memory.truncated_TN[t, index]
@@ -101,7 +102,8 @@ def _learn_group(memory: Any, work: Any, sums: Any, first: int, count: int) -> N
     """Add the gradient of environments first to first + count - 1, at most L."""
     parameters, last = memory.model.parameters[0], work.probability.shape[1] - 1
     obs_SND, final_obs_TND, truncated_TN = memory.obs_SND, memory.final_obs_TND, memory.truncated_TN
-    work.d_heads[:] = ZERO  # a lane without an environment adds nothing
+    work.d_heads[:] = ZERO  # a lane without an environment adds nothing,
+    work.obs[:] = ZERO  # whatever the lane's last one has shown
     _forward(parameters, work, 0, obs_SND[0], first, count)
     for t in range(memory.action_TN.shape[0]):
         now, then = t % 2, 1 - t % 2
