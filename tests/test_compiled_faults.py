@@ -42,9 +42,14 @@ def observe(state):
 
 
 def failing_reset(uniforms):
-    if uniforms[0] < 2.0:
+    if uniforms[0] > 0.99:
         raise KeyError("no reset")
     return uniforms[0], 0.0
+
+
+def ending_step(state, action):
+    x, steps = state
+    return (x, steps + 1.0), 1.0, True
 
 
 FRAGILE = CompiledEnvironment(reset, step, observe, num_uniforms=1, state_size=2, obs_size=2, num_actions=2)
@@ -78,11 +83,18 @@ def test_it_is_named_within_a_rollout_and_ends_all_threads(index, num_threads, w
         assert engine.env_steps in (10 * 256, 20 * 256)
 
 
-def test_what_is_raised_at_a_reset_is_told():
-    told = r"^a compiled environment raised KeyError: 'no reset'$"
-    failing = dataclasses.replace(FRAGILE, reset=failing_reset)
+def test_what_is_raised_at_a_reset_is_named():
+    """At the first one, and at one in the middle of training."""
+    told = (
+        r"^compiled environment \d+ raised KeyError: 'no reset', at a reset with the uniforms \(0\.99\d+,\)$"
+    )
+    failing = dataclasses.replace(FRAGILE, reset=failing_reset, step=ending_step)
     with make(environment=failing) as engine, pytest.raises(EnvironmentFault, match=told):
         engine.reset()
+    with make(num_envs=8, environment=failing) as engine:
+        engine.reset()  # on eight numbers that are smaller, by seed 0
+        with pytest.raises(EnvironmentFault, match=told):
+            engine.iterate(100)
 
 
 def torn(engine, tmp_path):

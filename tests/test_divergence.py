@@ -20,15 +20,13 @@ ENGINES = {
 }
 
 
-def diverge(tmp_path, **settings):
-    """A run that fails of a learning rate that no float32 can hold; returns its folder."""
+def diverge(tmp_path, remedy="lower --learning-rate", **settings):
+    """A run that fails, of a learning rate that no float32 can hold unless it says else; its folder."""
     config = Config(
         **{"total_timesteps": 100_000, "learning_rate": 1e300, "quiet": True, "log_dir": str(tmp_path)}
         | settings
     )
-    with pytest.raises(
-        RunFault, match=r"not finite in update [\d,]+, by [\d,]+ env steps: lower --learning-rate"
-    ):
+    with pytest.raises(RunFault, match=rf"not finite in update [\d,]+, by [\d,]+ env steps: {remedy}"):
         vecac.train.train(config)
     (run_dir,) = tmp_path.glob("[!.]*__*")
     return run_dir
@@ -93,6 +91,19 @@ def test_also_in_the_last_update_of_all(engine, tmp_path):
     run_dir = diverge(tmp_path, **ENGINES[engine], total_timesteps=num_envs * 5)
     assert json.loads((run_dir / "result.json").read_text())["stop_reason"] == "failed"
     assert checkpoint.load(run_dir / "checkpoints" / "latest.pt")["env_steps"] == 0
+
+
+@pytest.mark.parametrize("engine", ["sync", "sync-torch", "vector"])
+def test_rewards_that_are_too_large_are_named(engine, tmp_path):
+    """--reward-scale stands for an environment's rewards, which it multiplies."""
+    remedy = r"rewards are as large as 1, and 1e\+30 with --reward-scale 1e\+30: lower that"
+    run_dir = diverge(tmp_path, remedy, learning_rate=1e-3, reward_scale=1e30, **ENGINES[engine])
+    assert (run_dir / "checkpoints" / "offending_rollout.pt").exists()
+
+
+def test_a_compiled_environments_rewards_are_named_by_episode(tmp_path):
+    remedy = r"rewards are as large as 1, and 1e\+30 with"
+    diverge(tmp_path, remedy, engine="fused", learning_rate=1e-3, reward_scale=1e30)
 
 
 def test_a_rate_that_is_only_high_is_no_divergence(tmp_path):

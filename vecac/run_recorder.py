@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from vecac.config import Config
 from vecac.engines.contracts import Engine, Report, Update
+from vecac.engines.divergence import divergence, is_finite
 from vecac.engines.evaluation import Evaluation
 from vecac.environments.registry import reward_threshold
 from vecac.errors import RunFault
@@ -211,10 +212,8 @@ class RunRecorder:
             self._require_numbers()
 
     def _require_numbers(self) -> None:
-        """Raise the fault if the last loss, its gradient or the parameters are no numbers any more."""
-        metrics = self._last_metrics()
-        finite = all(math.isfinite(metrics.get(tag, 0.0)) for tag in ("train/loss", "train/grad_norm"))
-        if not finite or not self._engine.network.is_finite():
+        """Raise the fault if learning has diverged."""
+        if not is_finite(self._engine, self._last_metrics()):
             raise self._divergence()
 
     def _write_row(self, extra: dict[str, float], is_kept: bool = True) -> None:
@@ -239,15 +238,7 @@ class RunRecorder:
     def _divergence(self) -> RunFault:
         """The fault to raise; from here on the good checkpoints stay as they are."""
         self._has_diverged = True
-        metrics = self._last_metrics()
-        loss, norm = (metrics.get(tag, math.nan) for tag in ("train/loss", "train/grad_norm"))
-        what = "a parameter"
-        if not math.isfinite(loss) or not math.isfinite(norm):
-            what = f"the loss ({loss}) or its gradient (norm {norm})"
-        return RunFault(
-            f"{what} is not finite in update {self._engine.updates:,}, by {self._engine.env_steps:,} env "
-            "steps: lower --learning-rate or set --max-grad-norm; checkpoints hold the last good parameters"
-        )
+        return divergence(self._engine, self._last_metrics(), self._config.reward_scale)
 
     def _save_last(self) -> None:
         """Have the present state written, with the rows that lead to it."""

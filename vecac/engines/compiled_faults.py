@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecac.kernels.environment import CompiledEnvironment
+from vecac.kernels.fused import GOLDEN_GAMMA, next_uniform
 
 
 def find_fault(
@@ -38,6 +39,9 @@ def find_fault(
         fault = _fault_at(environment, state, raised)
         if fault is not None:
             return f"compiled environment {index} {fault}, at step {record['length']} with the state {state}"
+        fault = _fault_of_reset(environment, record) if raised is not None else None
+        if fault is not None:
+            return f"compiled environment {index} {fault}"
     return None
 
 
@@ -56,6 +60,19 @@ def _fault_at(
             environment.step(state, action)
     except Exception as error:
         return f"raised {type(error).__name__}: {error}"
+    return None
+
+
+def _fault_of_reset(environment: CompiledEnvironment, record: Any) -> str | None:
+    """What `reset` raises on the last numbers of the environment's stream, which it was given if it did."""
+    again = record.copy()
+    with np.errstate(over="ignore"):
+        again["stream"] -= GOLDEN_GAMMA * np.uint64(environment.num_uniforms)
+    uniforms = tuple(float(next_uniform(again)) for _ in range(environment.num_uniforms))
+    try:
+        environment.reset(uniforms)
+    except Exception as error:
+        return f"raised {type(error).__name__}: {error}, at a reset with the uniforms {uniforms}"
     return None
 
 

@@ -92,6 +92,9 @@ class Engine(Protocol):
     def last_rollout(self) -> dict[str, Any] | None:
         """The rollout that the last update was made from, if it is kept: RolloutTensors by name."""
 
+    def largest_reward(self) -> float:
+        """The largest absolute reward of late, as far as it is kept: to tell why learning diverged."""
+
     def close(self) -> None:
         """Give up the environments."""
 

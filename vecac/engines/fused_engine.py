@@ -156,6 +156,13 @@ class FusedEngine:
     def last_rollout(self) -> None:
         """None: the kernels keep no rollouts."""
 
+    def largest_reward(self) -> float:
+        """The largest absolute mean reward of an episode, finished by the last call or in progress."""
+        finished = self._memory.finished[: self._progress["finished"]]
+        episodes = (finished, self._memory.environments)
+        rewards = [np.abs(rows["episode_return"]) / np.maximum(rows["length"], 1) for rows in episodes]
+        return float(np.concatenate(rewards).max())
+
     def close(self) -> None:
         """End the threads."""
         self._threads.close()

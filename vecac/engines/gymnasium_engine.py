@@ -112,6 +112,10 @@ class GymnasiumEngine:
         """The rollout that the last update was made from, unless the next one has begun."""
         return None if self._next_step or not self.updates else self._rollout.state_dict()
 
+    def largest_reward(self) -> float:
+        """The largest absolute reward in the rollout buffer."""
+        return float(np.abs(self._rollout.reward_TN).max())
+
     def close(self) -> None:
         """End the environments and the learner's threads."""
         self.environments.close()

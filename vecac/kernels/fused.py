@@ -97,10 +97,14 @@ class Memory(NamedTuple):
     empty_uniforms: Any
 
 
+GOLDEN_GAMMA = np.uint64(0x9E3779B97F4A7C15)
+"""What an environment's stream advances by for each number (Steele, Lea & Flood 2014)."""
+
+
 @njit
 def next_uniform(environment: Any) -> float:
     """The next number in [0, 1) of an environment's stream: splitmix64 (Steele, Lea & Flood 2014)."""
-    environment.stream += np.uint64(0x9E3779B97F4A7C15)
+    environment.stream += GOLDEN_GAMMA
     z = environment.stream
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
