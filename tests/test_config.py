@@ -41,7 +41,7 @@ RANGES = {
     "autoreset_mode": (["next-step", "same-step", "disabled"], ["next_step", "NEXT_STEP", ""]),
     "start_method": (["default"], ["threads", ""]),
     "shared_memory": ([True], []),
-    "step_timeout": ([60.0, 60], [0.0, 0, -TINY, -1]),
+    "step_timeout": ([60.0, 60], [0.0, 0, -1, 0.0009, 1_000_001, 3e6]),
     "device": (
         ["auto", "cpu", "cuda", "cuda:0", "cuda:12"],
         ["gpu", "cuda:", "cuda:-1", "cuda:0 ", "CPU", "mps", ""],
@@ -146,6 +146,14 @@ def test_worker_settings_are_refused_without_workers(engine, field, value):
     assert message.startswith(f"{shown} does not go with --engine {engine}: it concerns worker processes")
     assert "--engine async" in message
     assert getattr(Config(engine="async", **{field: value}), field) == value
+
+
+@pytest.mark.parametrize("seconds", [0.001, 1_000_000])
+def test_the_extremes_of_step_timeout(seconds):
+    assert Config(engine="async", step_timeout=seconds).step_timeout == seconds
+    assert refusal(engine="async", step_timeout=3e6) == (
+        "--step-timeout must be between 0.001 and 1,000,000, not 3000000.0"
+    )
 
 
 def test_what_must_be_text_says_so():

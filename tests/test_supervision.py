@@ -5,7 +5,7 @@ import os
 import re
 import signal
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import gymnasium as gym
 import numpy as np
@@ -96,6 +96,13 @@ def test_a_worker_that_stops_in_the_middle_of_a_message_is_named():
         environments.step(np.zeros(2, np.int64))
     environments.close()
     assert time.monotonic() - before < 0.5 + 2 + 3
+
+
+def test_the_longest_step_timeout_is_one_that_pipes_take():
+    config = Config(engine="async", start_method="fork", num_envs=2, step_timeout=1_000_000)
+    with closing(make_environments(config)) as environments:
+        environments.reset()
+        assert environments.step(np.zeros(2, np.int64)).valid.all()
 
 
 def test_a_worker_that_never_takes_its_state_is_named(monkeypatch):

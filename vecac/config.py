@@ -183,7 +183,7 @@ def _at_least(bound: int) -> Rule:
     return lambda value: value >= bound, f"{bound} or more"
 
 
-def _between(low: int, high: int) -> Rule:
+def _between(low: float, high: float) -> Rule:
     return lambda value: low <= value <= high, f"between {low:,} and {high:,}"
 
 
@@ -195,6 +195,8 @@ _RUN_NAME: Rule = (
     "a name of 1 to 100 characters",
 )
 _SEED: Rule = (lambda value: 0 <= value < 2**63, "between 0 and 2**63 - 1")
+# What pipes can be waited for: poll has 31 bits of milliseconds, and 0 microseconds are no limit to a socket.
+_STEP_TIMEOUT = _between(0.001, 1_000_000)
 _DEVICE: Rule = (
     lambda value: re.fullmatch(r"auto|cpu|cuda(:[0-9]+)?", value) is not None,
     "auto, cpu, cuda or cuda:N",
@@ -219,7 +221,7 @@ _RANGES: dict[str, Rule] = {
     "log_dir": _NOT_EMPTY,
     "run_name": _RUN_NAME,
     "log_interval": _at_least(0),
-    "step_timeout": _POSITIVE,
+    "step_timeout": _STEP_TIMEOUT,
     "checkpoint_interval": _POSITIVE,
     "resume": _NOT_EMPTY,
     "eval_episodes": _at_least(0),
