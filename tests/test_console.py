@@ -1,5 +1,8 @@
 import io
 import math
+import os
+import re
+import struct
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -75,13 +78,64 @@ def test_a_bar_with_the_mean_return_on_a_terminal(on_a_terminal):
     shown.progress(2500, 500.0, 12.345)
     shown.progress(7500, 500.0, 23.456)
     shown.close()
-    last = terminal.getvalue().rstrip("\n").split("\r")[-1]
-    assert " 75%|" in last
+    last = bars(terminal.getvalue())[-1]
+    assert last.startswith("mean return 23.5  75%|")
     assert "7.50k/10.0k" in last
-    assert "mean return 23.5" in last
     assert terminal.getvalue().endswith("\n")  # what follows begins on a line of its own
     shown.close()
     assert terminal.getvalue().count("\n") == 1
+
+
+def bars(written):
+    return [bar.strip() for bar in written.split("\r") if bar.strip()]
+
+
+@pytest.mark.parametrize(
+    ("columns", "shown"),
+    [
+        (120, r"mean return -1234\.6  99%\|.{9,}\| 990M/1\.00G \[1:00:00<00:36, \d+k steps/s\]"),
+        (80, r"mean return -1234\.6  99%\|.{9,}\| 990M/1\.00G \[1:00:00<00:36, \d+k steps/s\]"),
+        (79, r"mean return -1234\.6  99%\|.{9,}\| 990M/1\.00G \[1:00:00<00:36\]"),
+        (60, r"mean return -1234\.6  99%\|.{6,}\| 990M/1\.00G \[1:00:00<00:36\]"),
+        (59, r"mean return -1234\.6  99%\|.{9,}\| 00:36 left"),
+        (40, r"mean return -1234\.6  99%\|.{2,}\| 00:36 left"),
+        (39, r"mean return -1234\.6  99%"),
+        (19, r"mean return -1234\.6"),
+        (0, r"mean return -1234\.6  99%\|.{9,}\| 990M/1\.00G \[1:00:00<00:36, \d+k steps/s\]"),
+    ],
+)
+def test_the_mean_return_is_shown_at_any_width(on_a_terminal, monkeypatch, columns, shown):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    terminal = on_a_terminal()
+    console = Console(total=1_000_000_000, quiet=False)
+    console.progress(0, 1.0, -1234.56)
+    console._bar.start_t -= 3600
+    console.progress(990_000_000, 1.0, -1234.56)
+    console.close()
+    last = bars(terminal.getvalue())[-1]
+    assert re.fullmatch(shown, last), last
+    assert len(last) <= (columns or 80)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals")
+def test_the_bar_follows_the_width_of_the_terminal(monkeypatch):
+    import fcntl
+    import termios
+
+    ours, terminal = os.openpty()
+    with open(terminal, "w") as stdout, open(ours, "rb", buffering=0) as screen:
+        monkeypatch.setattr("sys.stdout", stdout)
+        monkeypatch.setattr("sys.__stdout__", stdout)
+        monkeypatch.delenv("COLUMNS", raising=False)
+        shown = Console(total=100, quiet=False)
+        for step, columns in enumerate((120, 60, 40, 80)):
+            fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+            shown.progress(step, 1.0, 23.456)
+            shown._bar.refresh()
+            last = bars(screen.read(10_000).decode())[-1]
+            assert last.startswith("mean return 23.5 ")
+            assert len(last) == columns
+        shown.close()
 
 
 def test_lines_are_printed_at_once(monkeypatch):

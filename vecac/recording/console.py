@@ -26,6 +26,15 @@ PATIENCE_SECONDS = 1.0
 """How long to wait for something without a word."""
 
 
+LAYOUTS = (
+    (80, "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}]"),
+    (60, "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}]"),
+    (40, "{desc} {percentage:3.0f}%|{bar}| {remaining} left"),
+    (0, "{desc} {percentage:3.0f}%"),
+)
+"""tqdm's bar on a terminal of so many columns or more: the mean return first, so that it is never cut off."""
+
+
 class Console:
     """Prints lines and the progress of a run to standard output.
 
@@ -93,13 +102,22 @@ class Console:
             self._bar = None
 
     def _redraw(self, env_steps: int, mean_return: float) -> None:
+        # A terminal may say it has no columns, and tqdm would show none: this says 80 then.
+        width = shutil.get_terminal_size().columns
+        layout = next(layout for least, layout in LAYOUTS if width >= least)
         bar = self._bar
         if bar is None:
-            # A terminal may say it has no columns, and tqdm would show none: this says 80 then.
-            width = shutil.get_terminal_size().columns
-            bar = tqdm(total=self._total, unit=" steps", unit_scale=True, file=sys.stdout, ncols=width)
-            self._bar = bar
-        bar.set_postfix_str(_mean_return(mean_return), refresh=False)
+            bar = self._bar = tqdm(
+                desc=_mean_return(mean_return),
+                total=self._total,
+                unit=" steps",
+                unit_scale=True,
+                file=sys.stdout,
+                ncols=width,
+                bar_format=layout,
+            )
+        bar.ncols, bar.bar_format = width, layout
+        bar.set_description_str(_mean_return(mean_return), refresh=False)
         bar.update(min(env_steps, self._total) - bar.n)  # beyond its total, tqdm shows no bar
 
 
