@@ -76,7 +76,6 @@ def test_an_empty_log_dir(refused):
 @pytest.mark.parametrize(
     "flags",
     [
-        "--learning-speed 3",
         "--num-envs many",
         "--num-envs 2.5",
         "--gamma high",
@@ -84,7 +83,6 @@ def test_an_empty_log_dir(refused):
         "--start-method thread",
         "--autoreset-mode never",
         "--num-envs",
-        "stray",
     ],
 )
 def test_what_tyro_finds_keeps_tyros_message(tmp_path, capsys, flags):

@@ -106,7 +106,7 @@ def test_a_value_outside_its_range_is_refused_by_flag(field, value):
 
 
 WRONG_TYPES = [
-    *((field, value) for field in INT_FIELDS for value in ("8", 8.0, True, None, [8])),
+    *((field, value) for field in INT_FIELDS for value in ("8", 8.5, math.inf, True, None, [8])),
     *((field, value) for field in FLOAT_FIELDS for value in ("0.5", True, 0.5j, [0.5])),
     *((field, None) for field in FLOAT_FIELDS if field not in MAY_BE_NONE),
     *((field, value) for field in BOOL_FIELDS for value in (1, 0, "yes", None)),
@@ -121,6 +121,14 @@ def test_a_value_of_the_wrong_type_is_refused_by_flag(field, value):
     message = refusal(**{field: value})
     assert message.startswith(f"{flag(field)} must be ")
     assert repr(value) in message
+
+
+@pytest.mark.parametrize("field", INT_FIELDS)
+def test_a_whole_float_is_kept_as_an_int(field):
+    kept = getattr(Config(**{field: 1e2}), field)
+    assert kept == 100
+    assert type(kept) is int
+    assert json.loads(json.dumps(Config(**{field: 1e2}).to_dict()))[field] == 100
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -235,7 +243,7 @@ def test_log_every_is_derived_from_the_total_where_no_interval_is_given(total, i
 
 
 def test_log_every_is_no_setting():
-    with pytest.raises(TypeError, match="log_every"):
+    with pytest.raises(UsageError, match="Config has no field log_every"):
         Config(log_every=10)
     assert "log_every" not in Config().to_dict()
 

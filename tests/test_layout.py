@@ -12,6 +12,7 @@ FLOORS = {
     "vecac.plain": 1,
     "vecac.transition": 1,
     "vecac.config": 1,
+    "vecac.spelling": 1,
     "vecac.algorithm": 1,
     "vecac.kernels": 1,
     "vecac.environments": 2,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, get_args, get_origin, get_type_hints
 
 import vecac
-from vecac.config import Config, flag
+from vecac.config import GROUPS, Config, flag
 from vecac.kernels import catalogue
 from vecac.kernels.compiling import compile_environment
 from vecac.recording.metrics import METRICS
@@ -17,11 +17,13 @@ README = (ROOT / "README.md").read_text()
 
 
 def flag_table():
-    """A row for each field of Config: its flag, its default, and the docstring below it in config.py."""
+    """In groups, a row for each field of Config: flag, default, and the docstring below it in config.py."""
     hints = get_type_hints(Config)
     source = Path(vecac.__file__).with_name("config.py").read_text()
     rows = ["| flag | default | |", "| --- | --- | --- |"]
     for field in dataclasses.fields(Config):
+        if field.name in GROUPS:
+            rows.append(f"| **{GROUPS[field.name]}** | | |")
         name, hint = flag(field.name), hints[field.name]
         if get_origin(hint) is Literal:
             name += f" {{{','.join(get_args(hint))}}}"

@@ -1,18 +1,17 @@
 """What every command does around its work: parse flags, explain errors, choose the exit code."""
 
-import dataclasses
 import io
 import re
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
-
-import tyro
 
 import vecac
 from vecac.errors import RunFault, UsageError
+from vecac.flags import parse_flags
 
 Options = TypeVar("Options")
 
@@ -25,15 +24,17 @@ def run_command(
     argv: Sequence[str] | None,
     work: Callable[[Options], int],
     defaults: Callable[[Sequence[str]], Options] | None = None,
+    groups: Mapping[str, str] = MappingProxyType({}),
 ) -> int:
     """Parse argv into `options`, a dataclass, and do the work; returns the exit code.
 
     The first line of the dataclass's docstring is what --help says the command does. What `defaults`
-    makes of argv takes the place of the dataclass's own defaults.
+    makes of argv takes the place of the dataclass's own defaults. `groups` has the first field of each
+    group in --help, and the group's title.
 
     An error that vecac explains is one line on standard error: exit code 2 for what the user gave,
-    1 for a run that failed. tyro's own messages exit with 2. Anything else is a defect,
-    ours or the environment's, and keeps its traceback.
+    1 for a run that failed. tyro's own messages, on values that it cannot parse, exit with 2.
+    Anything else is a defect, ours or the environment's, and keeps its traceback.
     """
     for stream in (sys.stdout, sys.stderr):  # a folder's name may hold what the terminal's encoding lacks
         if isinstance(stream, io.TextIOWrapper):
@@ -44,7 +45,7 @@ def run_command(
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
-            return work(_parse(options, prog, argv, defaults))
+            return work(_parse(options, prog, argv, defaults, groups))
     except UsageError as error:
         return _explain(error, BAD_INPUT)
     except RunFault as error:
@@ -58,21 +59,14 @@ def _parse(
     prog: str,
     argv: Sequence[str] | None,
     defaults: Callable[[Sequence[str]], Options] | None,
+    groups: Mapping[str, str],
 ) -> Options:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["--version"]:
         print(f"vecac {vecac.__version__}")
         raise SystemExit(0)
-    # tyro would dress up the errors of __post_init__, so it parses into a twin that checks nothing.
-    twin = type(options.__name__, (options,), {"__post_init__": lambda self: None})
-    description = f"{(options.__doc__ or '').splitlines()[0]} --version prints vecac's version."
-    default = {} if defaults is None else {"default": twin(**_values(defaults(arguments)))}
-    parsed: Any = tyro.cli(twin, prog=prog, description=description, args=arguments, **default)
-    return options(**_values(parsed))
-
-
-def _values(options: Any) -> dict[str, Any]:
-    return {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
+    default = None if defaults is None else defaults(arguments)
+    return options(**parse_flags(options, prog, arguments, default, groups))
 
 
 def _explain(error: Exception, code: int) -> int:

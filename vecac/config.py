@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import tyro
 
 from vecac.errors import UsageError
+from vecac.spelling import nearest
 
 MAX_ROLLOUT = 10_000_000
 """Transitions of one rollout."""
@@ -21,18 +22,27 @@ MAX_ROLLOUT = 10_000_000
 class Config:
     """Train a TD actor-critic on N copies of a Gymnasium environment that step together.
 
+    A whole float passes for an int, and is kept as one: total_timesteps=1e6.
+
     Raises:
-        UsageError: a value is of the wrong type or out of its range; the message names the flag.
+        UsageError: a value is of the wrong type or out of its range, or there is no such field; the message
+            names the flag or the field.
     """
 
     env_id: str = "CartPole-v1"
     """Gymnasium environment id; one of your own is module:Id-v0."""
     num_envs: int = 16
     """Copies of the environment that step together (N)."""
+    autoreset_mode: Literal["next-step", "same-step", "disabled"] = "next-step"
+    """Gymnasium's autoreset mode; all three lead through the same episodes."""
+    start_method: Literal["default", "fork", "forkserver", "spawn"] = "default"
+    """How --engine async starts its worker processes."""
+    shared_memory: bool = True
+    """Whether --engine async passes observations through shared memory, not pipes."""
+    step_timeout: float = 60.0
+    """Seconds that --engine async gives an environment's process for one step or reset."""
     n_rollout: Annotated[int, tyro.conf.arg(aliases=["--num-steps"])] = 10
     """Steps of every copy between two updates (T)."""
-    total_timesteps: int = 1_000_000
-    """Env steps to train for; the run stops after the first update that reaches them."""
     learning_rate: float = 2e-4
     """Adam's step size."""
     anneal_lr: bool = False
@@ -49,28 +59,30 @@ class Config:
     """Weight of the value loss."""
     max_grad_norm: float | None = None
     """Clip the gradient's global norm to this; None clips nothing."""
-    hidden_size: int = 256
-    """Width of the hidden layer that policy and value share."""
     bootstrap_truncated: bool = True
     """Bootstrap the target from the final observation where a time limit cut an episode off."""
+    hidden_size: int = 256
+    """Width of the hidden layer that policy and value share."""
+    total_timesteps: int = 1_000_000
+    """Env steps to train for; the run stops after the first update that reaches them."""
+    target_return: float | None = None
+    """Stop once the mean return of the last 100 episodes reaches this."""
+    eval_episodes: int = 100
+    """Episodes of the greedy and of the sampled evaluation at the end; 0 for none."""
     engine: Literal["sync", "async", "vector", "fused", "auto"] = "sync"
     """One process, a process each, their own vector form, a kernel that learns too; auto: the fastest."""
     learner: Literal["auto", "torch", "compiled"] = "auto"
     """Who computes the updates; auto is compiled where that applies on the CPU, else torch."""
-    autoreset_mode: Literal["next-step", "same-step", "disabled"] = "next-step"
-    """Gymnasium's autoreset mode; all three lead through the same episodes."""
-    start_method: Literal["default", "fork", "forkserver", "spawn"] = "default"
-    """How --engine async starts its worker processes."""
-    shared_memory: bool = True
-    """Whether --engine async passes observations through shared memory, not pipes."""
-    step_timeout: float = 60.0
-    """Seconds that --engine async gives an environment's process for one step or reset."""
     device: str = "auto"
     """Where the network learns: auto, cpu, cuda or cuda:N."""
     num_threads: int = 0
     """CPU threads for the network; 0 chooses one for torch, all cores for compiled kernels."""
     seed: int = 1
     """Every random stream of the run is derived from it."""
+    quiet: bool = False
+    """Print nothing but warnings and errors."""
+    resume: str | None = None
+    """Run folder to go on with: flags left out are as saved there, and few may change."""
     log_dir: str = "logs"
     """Folder that run folders are created in."""
     run_name: str = "vecac"
@@ -79,26 +91,31 @@ class Config:
     """Env steps between two log rows; 0 is total_timesteps / 200."""
     checkpoint_interval: float = 60.0
     """Seconds between two checkpoints; changes no number."""
-    target_return: float | None = None
-    """Stop once the mean return of the last 100 episodes reaches this."""
-    eval_episodes: int = 100
-    """Episodes of the greedy and of the sampled evaluation at the end; 0 for none."""
-    quiet: bool = False
-    """Print nothing but warnings and errors."""
-    resume: str | None = None
-    """Run folder to go on with: flags left out are as saved there, and few may change."""
 
     def __new__(cls, *args: Any, **fields: Any) -> "Config":
-        """Keeps which fields were given, since a resumed run takes the others from its folder."""
+        """Keeps which fields were given, since a resumed run takes the others from its folder.
+
+        Raises:
+            UsageError: there is no such field.
+        """
+        names = [field.name for field in dataclasses.fields(cls)]
+        for name in fields:
+            if name not in names:
+                meant = nearest(name, names)
+                raise UsageError(
+                    f"Config has no field {name}" + (f": did you mean {meant}?" if meant else "")
+                )
         self = super().__new__(cls)
-        names = [field.name for field in dataclasses.fields(cls)][: len(args)]
-        object.__setattr__(self, "_given", frozenset({*names, *fields}))
+        object.__setattr__(self, "_given", frozenset({*names[: len(args)], *fields}))
         return self
 
     def __post_init__(self) -> None:
         if isinstance(self.resume, os.PathLike):  # such as Result.run_dir
             object.__setattr__(self, "resume", os.fspath(self.resume))
         for name, hint in get_type_hints(type(self)).items():
+            value = getattr(self, name)
+            if hint is int and isinstance(value, float) and value.is_integer():
+                object.__setattr__(self, name, int(value))
             _check_type(name, getattr(self, name), hint)
         for name, (holds, wanted) in _RANGES.items():
             value = getattr(self, name)
@@ -162,6 +179,16 @@ WITHOUT_WORKERS: dict[str, Any] = {
     for name in ("start_method", "shared_memory", "step_timeout")
 }
 """The settings of worker processes, as they have to be where there are none."""
+
+
+GROUPS = {
+    "env_id": "environment",
+    "n_rollout": "algorithm",
+    "hidden_size": "network",
+    "total_timesteps": "running",
+    "log_dir": "recording",
+}
+"""The first field of each group of flags, and what the group is called in --help and README."""
 
 
 def flag(field: str) -> str:

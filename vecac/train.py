@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vecac.command_line import run_command
-from vecac.config import Config
+from vecac.config import GROUPS, Config
 from vecac.errors import RunFault, UsageError
 from vecac.recording.console import Console, describe_result, describe_start
 from vecac.recording.folder_lock import locked
@@ -174,7 +174,7 @@ def _command(config: Config) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    return run_command(Config, "python -m vecac.train", argv, _command, saved_defaults)
+    return run_command(Config, "python -m vecac.train", argv, _command, saved_defaults, GROUPS)
 
 
 if __name__ == "__main__":
