@@ -115,13 +115,14 @@ def test_worker_flags_without_workers(refused, flags, named):
 @pytest.mark.parametrize(
     ("env_id", "said"),
     [
-        ("Cartpole-v1", ["CartPole", "Name a registered environment, or module:Id-v0"]),
-        ("CartPole-v99", ["`v99`", "Name a registered environment, or module:Id-v0"]),
-        ("CartPole", ["No registered env with id: CartPole"]),
-        ("nowhere/Nothing-v0", ["Name a registered environment, or module:Id-v0"]),
-        ("CartPole-v1 ", ["Name a registered environment, or module:Id-v0"]),
+        ("Cartpole-v1", ["did you mean CartPole-v1?"]),
+        ("CartPole-v99", ["did you mean CartPole-v1?"]),
+        ("CartPole", ["did you mean CartPole-v1?"]),
+        ("nowhere/Quux-v0", ["name module:Id-v0 with the module that registers it"]),
+        ("CartPole-v1 ", ["did you mean CartPole-v1?"]),
         ("no_such_module:Thing-v0", ["the module no_such_module cannot be imported", "No module named"]),
-        ("support:Missing-v0", ["Name a registered environment, or module:Id-v0"]),
+        ("support:Quux-v0", ["name module:Id-v0 with the module that registers it"]),
+        ("support:Raisin", ["did you mean support:Raising-v0?"]),
         ("CartPole-v1:", ["is no module"]),
     ],
 )

@@ -31,6 +31,38 @@ def test_unknown_ids_are_explained(env_id, message):
         find_spec(env_id)
 
 
+@pytest.mark.parametrize(
+    ("env_id", "meant"),
+    [
+        ("CartPole", "CartPole-v1"),
+        ("cartpole-v1", "CartPole-v1"),
+        ("CartPole-v77", "CartPole-v1"),
+        ("CartPole-v1 ", "CartPole-v1"),
+        ("Cart-Pole-v0", "CartPole-v1"),
+        ("LunarLander-v2", "LunarLander-v3"),
+        ("HalfCheetah-v1", "HalfCheetah-v5"),
+        ("phys2d/cartpole", "phys2d/CartPole-v1"),
+        ("MountainCarr-v0", "MountainCar-v0"),
+        ("gymnasium:Acrobot", "gymnasium:Acrobot-v1"),
+        ("scripted_environments:Counting", "scripted_environments:Counting-v0"),
+    ],
+)
+def test_an_unknown_id_is_suggested_the_nearest_in_its_newest_version(env_id, meant):
+    with pytest.raises(UsageError) as caught:
+        find_spec(env_id)
+    assert str(caught.value) == f"--env-id {env_id} is not registered: did you mean {meant}?"
+
+
+@pytest.mark.parametrize("env_id", ["ALE/Breakout-v5", "PongNoFrameskip-v4", "nowhere/Quux-v0", "Quux-v0"])
+def test_what_is_near_nothing_is_told_how_to_be_found(env_id):
+    with pytest.raises(UsageError) as caught:
+        find_spec(env_id)
+    message = str(caught.value)
+    assert message.startswith(f"--env-id {env_id} is not registered: ")
+    assert message.endswith("name module:Id-v0 with the module that registers it")
+    assert len(message.splitlines()) == 1
+
+
 def test_supported_spaces_pass():
     for box in (spaces.Box(-1, 1, (3,)), spaces.Box(0, 255, (3,), "uint8")):
         for discrete in (spaces.Discrete(2), spaces.Discrete(2, start=-1)):

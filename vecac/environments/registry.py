@@ -1,6 +1,8 @@
 """What Gymnasium's registry and an environment's spaces say, before anything is run."""
 
+import difflib
 import importlib
+import re
 from typing import Any
 
 import gymnasium as gym
@@ -33,10 +35,25 @@ def find_spec(env_id: str) -> Any:
     try:
         return gym.spec(name)
     except gym.error.Error as error:
-        raise UsageError(
-            f"--env-id {env_id}: {error} Name a registered environment, or module:Id-v0 with the "
-            "module that registers it."
-        ) from error
+        meant = _nearest_id(name)
+        remedy = "name module:Id-v0 with the module that registers it"
+        if meant is not None:
+            remedy = f"did you mean {module}{colon}{meant}?"
+        raise UsageError(f"--env-id {env_id} is not registered: {remedy}") from error
+
+
+def _nearest_id(typed: str) -> str | None:
+    """The registered id whose name is spelled most alike, in its newest version; None if none is near."""
+    ids = {}
+    for spec in sorted(gym.registry.values(), key=lambda spec: spec.version or 0):
+        ids[_name(spec.id)] = spec.id
+    names = difflib.get_close_matches(_name(typed), ids, n=1)
+    return ids[names[0]] if names else None
+
+
+def _name(env_id: str) -> str:
+    """Without the version and case, which are mistaken most often."""
+    return re.sub(r"-v\d*\s*$", "", env_id).lower()
 
 
 def require_spaces(env_id: str, observation_space: Any, action_space: Any) -> None:
