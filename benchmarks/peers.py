@@ -10,13 +10,20 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-from record import describe_place, format_table, make_record, print_record, summarize
+from record import (
+    describe_place,
+    format_table,
+    make_record,
+    require_record_file,
+    summarize,
+    write_record,
+)
 
 from vecac.command_line import run_command
 from vecac.config import flag
@@ -84,10 +91,11 @@ class Options:
     """Length of a window."""
     rounds: int = 3
     """Windows of every row."""
-    json: bool = False
-    """Print only the JSON line."""
+    json: Path | None = None
+    """File for the whole record: where and how it was measured, and every window."""
 
     def __post_init__(self) -> None:
+        require_record_file(self.json)
         if not self.peers:
             raise UsageError(f"{flag('peers')} must name at least one peer")
         if any(num_envs < 1 for num_envs in self.num_envs):
@@ -232,18 +240,15 @@ def _cores() -> int:
 def _command(options: Options) -> int:
     cores = _cores()
     rows = make_rows(options, cores)
-    if not options.json:
-        count = options.rounds * sum(row.status == "measured" for row in rows)
-        about = f"{count} processes of {options.seconds:g} s and their start: about "
-        about += f"{count * (options.seconds + START_UP_SECONDS) / 60:.0f} minutes"
-        print(about, file=sys.stderr, flush=True)
+    count = options.rounds * sum(row.status == "measured" for row in rows)
+    about = f"{count} processes of {options.seconds:g} s and their start: about "
+    about += f"{count * (options.seconds + START_UP_SECONDS) / 60:.0f} minutes"
+    print(about, file=sys.stderr, flush=True)
     measure_rounds(rows, options.rounds, options.seconds)
-    settings = asdict(options) | {"cores": cores}
-    record = make_record("peers", settings, [describe_row(row, rows) for row in rows])
+    record = make_record("peers", options, {"cores": cores}, [describe_row(row, rows) for row in rows])
     record["versions"] |= _versions()
-    if not options.json:
-        print(format_report(record))
-    print_record(record)
+    print(format_report(record), flush=True)
+    write_record(record, options.json)
     return int(any(row.status == FAILED for row in rows))
 
 

@@ -1,17 +1,18 @@
-"""What every benchmark prints: a table for people, and one JSON object that says where it was measured."""
+"""What every benchmark makes: a table for people and, for --json, a record of where it was measured."""
 
-import json
 import os
 import platform
 import statistics
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import vecac
-from vecac.recording.run_folder import git_commit
+from vecac.errors import UsageError
+from vecac.recording.run_folder import git_commit, write_json
 
 PACKAGES = ("torch", "gymnasium", "numpy")
 
@@ -23,10 +24,33 @@ def summarize(numbers: Sequence[float]) -> dict[str, float] | None:
     return {"median": statistics.median(numbers), "min": min(numbers), "max": max(numbers)}
 
 
+def require_record_file(path: Path | None) -> None:
+    """Refuse, before anything is measured, a --json that could not be written.
+
+    Raises:
+        UsageError: there is no such folder, it is write-protected, or the path is a folder itself.
+    """
+    if path is not None and (path.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK)):
+        raise UsageError(f"--json {path} cannot be written: name a file in a folder that there is")
+
+
 def make_record(
-    benchmark: str, settings: dict[str, Any], rows: list[dict[str, Any]], notes: Sequence[str] = ()
+    benchmark: str,
+    options: Any,
+    measured_with: dict[str, Any],
+    rows: list[dict[str, Any]],
+    notes: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """The JSON object of a benchmark: where, with what and how it was measured, and its rows."""
+    """The JSON object of a benchmark: where, with what and how it was measured, and its rows.
+
+    Args:
+        benchmark: its name.
+        options: a dataclass, of which all but `json` are settings.
+        measured_with: further settings.
+        rows: what was measured.
+        notes: lines that are to stand below the table.
+    """
+    settings = {name: value for name, value in asdict(options).items() if name != "json"}
     return {
         "benchmark": benchmark,
         "hardware": _hardware(),
@@ -34,15 +58,24 @@ def make_record(
         | {package: version(package) for package in PACKAGES},
         "git_commit": git_commit(),
         "command_line": sys.argv,
-        "settings": settings,
+        "settings": settings | measured_with,
         "notes": list(notes),
         "rows": rows,
     }
 
 
-def print_record(record: dict[str, Any]) -> None:
-    """Print the record as one line; it has to be the last one."""
-    print(json.dumps(record, allow_nan=False), flush=True)
+def write_record(record: dict[str, Any], path: Path | None) -> None:
+    """Write the record to the file that --json names, if it does.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    if path is None:
+        return
+    try:
+        write_json(path, record)
+    except OSError as error:
+        raise UsageError(f"--json {path} cannot be written: {error.strerror}") from error
 
 
 def describe_place(record: dict[str, Any]) -> str:

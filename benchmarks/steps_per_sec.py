@@ -9,10 +9,11 @@ import math
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from record import describe_place, format_table, make_record, print_record
+from record import describe_place, format_table, make_record, require_record_file, write_record
 
 from vecac.command_line import run_command
 from vecac.config import flag
@@ -74,10 +75,11 @@ class Options:
     """Where to learn: auto is the CPU, and CUDA too where there is a device."""
     seconds: float | None = None
     """Length of a window; left out, all windows share 85 seconds."""
-    json: bool = False
-    """Print only the JSON line."""
+    json: Path | None = None
+    """File for the whole record: where and how it was measured, and every window."""
 
     def __post_init__(self) -> None:
+        require_record_file(self.json)
         if not self.engines:
             raise UsageError(f"{flag('engines')} must name at least one engine")
         if self.seconds is not None and not self.seconds > 0:
@@ -154,23 +156,21 @@ def _command(options: Options) -> int:
         groups = make_groups(options, devices, stack)
         num_windows = (ROUNDS + 1) * sum(len(group) for group in groups)
         seconds = options.seconds or SECONDS_IN_ALL / num_windows
-        if not options.json:
-            about = f"{num_windows} windows of {seconds:.2f} s: {num_windows * seconds:.0f} s and some more"
-            print(about, file=sys.stderr, flush=True)
+        about = f"{num_windows} windows of {seconds:.2f} s: {num_windows * seconds:.0f} s and some more"
+        print(about, file=sys.stderr, flush=True)
         limit = math.inf if options.seconds else SECONDS_LIMIT
         rounds = measure_rounds(groups, ROUNDS, seconds, limit)
     rows = describe_rows(groups)
-    settings = asdict(options) | {"devices": devices, "seconds": seconds, "rounds": rounds}
+    measured_with = {"devices": devices, "seconds": seconds, "rounds": rounds}
     notes = [NO_CUDA] if "cuda" not in devices and options.device != "cpu" else []
     fused = next(
         (row for row in rows if row["engine"] == "fused" and row["num_envs"] == CEILING_NUM_ENVS), None
     )
     if fused is not None:
         notes.append(describe_ceiling(fused["name"], fused["median"]))
-    record = make_record("steps_per_sec", settings, rows, notes)
-    if not options.json:
-        print(format_report(record))
-    print_record(record)
+    record = make_record("steps_per_sec", options, measured_with, rows, notes)
+    print(format_report(record), flush=True)
+    write_record(record, options.json)
     return 0
 
 

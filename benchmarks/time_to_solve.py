@@ -11,12 +11,19 @@ import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-from record import describe_place, format_table, make_record, print_record, summarize
+from record import (
+    describe_place,
+    format_table,
+    make_record,
+    require_record_file,
+    summarize,
+    write_record,
+)
 
 from vecac.command_line import run_command
 from vecac.config import Config, flag
@@ -44,8 +51,11 @@ class Options:
     """Env steps after which a seed counts as not solved."""
     jobs: int = 1
     """Runs at a time; more than one slow each other down."""
+    json: Path | None = None
+    """File for the whole record: where and how it was measured, and every run."""
 
     def __post_init__(self) -> None:
+        require_record_file(self.json)
         if self.trainer != "vecac" and find_spec("stable_baselines3") is None:
             raise UsageError(
                 f"{flag('trainer')} {self.trainer} is not installed: "
@@ -154,10 +164,10 @@ def format_report(record: dict[str, Any]) -> str:
 def _command(options: Options) -> int:
     with ThreadPoolExecutor(options.jobs) as pool:
         runs = list(pool.map(lambda seed: run_seed(options, seed), range(1, options.seeds + 1)))
-    settings = asdict(options) | {"env_id": ENV_ID, "target_return": TARGET_RETURN}
-    record = make_record("time_to_solve", settings, [describe_runs(options, runs)])
-    print(format_report(record))
-    print_record(record)
+    measured_with = {"env_id": ENV_ID, "target_return": TARGET_RETURN}
+    record = make_record("time_to_solve", options, measured_with, [describe_runs(options, runs)])
+    print(format_report(record), flush=True)
+    write_record(record, options.json)
     return 0
 
 

@@ -102,11 +102,13 @@ def test_a_process_that_fails_shows_its_error(capsys):
     assert err.startswith("Stable-Baselines3 A2C -1, training: Traceback") and "Error" in err
 
 
-def test_what_is_not_installed_is_a_row(without_jax, capsys):
+def test_what_is_not_installed_is_a_row(without_jax, tmp_path, capsys):
     flags = ["--peers", "jax", "gymnasium-vector", "--num-envs", "2", "--seconds", "0.05", "--rounds", "1"]
-    assert peers.main(flags) == 0
+    path = tmp_path / "record.json"
+    assert peers.main([*flags, "--json", str(path)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    record = json.loads(lines[-1])
+    assert not [line for line in lines if "{" in line]
+    record = json.loads(path.read_text())
     assert record.keys() >= RECORD_KEYS
     assert record["versions"].keys() >= {"torch", "gymnasium", "numba"}
     *fused, jax, vector = record["rows"]
@@ -276,10 +278,11 @@ def test_time_to_solve_refuses_a_trainer_that_is_not_there(monkeypatch, capsys):
     assert error.startswith("error: --trainer sb3-ppo is not installed: pip install")
 
 
-def test_time_to_solve_runs_stable_baselines3(capsys):
+def test_time_to_solve_runs_stable_baselines3(tmp_path):
     pytest.importorskip("stable_baselines3", reason="needs the peers extra")
-    flags = ["--trainer", "sb3-ppo", "--seeds", "1", "--max-steps", "600"]
+    path = tmp_path / "record.json"
+    flags = ["--trainer", "sb3-ppo", "--seeds", "1", "--max-steps", "600", "--json", str(path)]
     assert time_to_solve.main(flags) == 0
-    record = json.loads(capsys.readouterr().out.splitlines()[-1])
+    record = json.loads(path.read_text())
     (row,) = record["rows"]
     assert (row["name"], row["solved"], row["runs"][0]["env_steps"]) == ("sb3-ppo", 0, 768)  # 3 x 8 x 32
