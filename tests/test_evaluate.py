@@ -1,8 +1,15 @@
 import json
 import os
+import re
 import shutil
+import sys
+from importlib.metadata import requires
+from pathlib import Path
 
 import pytest
+from gymnasium.envs.classic_control.cartpole import CartPoleEnv
+from support import explained
+from support import run as python
 
 from vecac.config import Config
 from vecac.evaluate import main
@@ -79,13 +86,51 @@ def test_render_steps_the_environment_of_an_async_run_itself(run, capsys, monkey
     assert json.loads(capsys.readouterr().out)["episodes"] == 1
 
 
-def test_render_without_pygame_says_how_to_get_it(run, capsys, monkeypatch):
-    import sys
+@pytest.fixture
+def no_display(monkeypatch):
+    """No display, as on a server; afterwards, whatever a command has set is as it was."""
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER", "XDG_RUNTIME_DIR"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
 
+
+def test_render_without_pygame_says_how_to_get_it(run, no_display, capsys, monkeypatch):
     for name in [name for name in sys.modules if name.partition(".")[0] == "pygame"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "pygame", None)
-    assert main([str(run.run_dir), "--episodes", "1", "--render"]) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("error: ")
-    assert "pip install" in error
+    code = main([str(run.run_dir), "--episodes", "1", "--render"])
+    assert explained(code, *capsys.readouterr()) == (
+        "--render needs pygame: pip install -c constraints.txt -e '.[render]'"
+    )
+
+
+def test_the_pygame_that_gymnasium_asks_for_is_a_pinned_one():
+    required = requires("gymnasium") or []
+    (pygame,) = {re.match(r"[\w-]+", line)[0] for line in required if 'extra == "classic-control"' in line}
+    pinned = (Path(__file__).parents[1] / "constraints.txt").read_text()
+    assert re.search(rf"^{pygame}==", pinned, re.MULTILINE)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there always is a display")
+@pytest.mark.parametrize("settings", [{}, {"SDL_VIDEODRIVER": "x11"}, {"DISPLAY": ":98765"}])
+def test_render_without_a_display_is_one_line(run, no_display, monkeypatch, settings):
+    pytest.importorskip("pygame", reason="needs the render extra")
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    message = explained(*python("-m", "vecac.evaluate", run.run_dir, "--episodes", "1", "--render"))
+    assert message == "--render cannot open a window: x11 not available; run it where there is a display"
+
+
+def test_what_else_goes_wrong_while_it_is_shown_keeps_its_message(run, no_display, capsys, monkeypatch):
+    def reset(self, **_):
+        raise ValueError("the cart is stuck")
+
+    monkeypatch.setattr(CartPoleEnv, "reset", reset)
+    assert main([str(run.run_dir), "--episodes", "1", "--render"]) == 1
+    assert capsys.readouterr().err.startswith("error: environment 0 raised ValueError: the cart is stuck")
+
+
+def test_without_a_display_an_environment_may_be_shown_in_its_own_way(run, no_display, capsys, monkeypatch):
+    """Such as on the terminal, for which there need be no window."""
+    monkeypatch.setattr(CartPoleEnv, "render", lambda self: None)
+    assert evaluate(run, capsys, "--episodes", "1", "--render")["episodes"] == 1

@@ -4,9 +4,10 @@ Whatever loads torch is imported inside the functions, as in vecac.train.
 """
 
 import json
+import os
 import sys
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -15,7 +16,7 @@ import tyro
 
 from vecac.command_line import run_command
 from vecac.config import WITHOUT_WORKERS, Config, flag
-from vecac.errors import UsageError
+from vecac.errors import EnvironmentFault, UsageError
 from vecac.saved_run import load_policy
 from vecac.stopping import StopRequest
 
@@ -57,7 +58,8 @@ def _play(
     from vecac.engines.evaluation import evaluate, make_evaluation_environments
 
     render_mode = "human" if options.render else None
-    with closing(make_evaluation_environments(config, options.episodes, render_mode)) as environments:
+    environments = make_evaluation_environments(config, options.episodes, render_mode)
+    with closing(environments), _window() if options.render else nullcontext():
         sizes = environments.obs_size, environments.num_actions
         if sizes != (network.fc1.in_features, network.fc_pi.out_features):
             raise UsageError(
@@ -74,6 +76,35 @@ def _play(
                 seed=config.seed,
                 should_stop=stop.requested,
             )
+
+
+@contextmanager
+def _window() -> Iterator[None]:
+    """Say what is missing where an environment's window cannot be opened.
+
+    Raises:
+        UsageError: pygame is not installed, or there is no display.
+    """
+    import gymnasium as gym  # here, so that --help need not wait for it
+
+    if sys.platform == "linux":
+        # Left to itself, SDL, which pygame draws with, takes memory for a window where there is no display.
+        drivers = {"DISPLAY": "x11", "WAYLAND_DISPLAY": "wayland"}
+        found = [driver for name, driver in drivers.items() if os.environ.get(name)]
+        os.environ.setdefault("SDL_VIDEODRIVER", ",".join(found) or "x11")
+    try:
+        yield
+    except (UsageError, EnvironmentFault) as fault:
+        cause, pygame = fault.__cause__, sys.modules.get("pygame")
+        if isinstance(cause, gym.error.DependencyNotInstalled) and "pygame" in str(cause):
+            raise UsageError(
+                "--render needs pygame: pip install -c constraints.txt -e '.[render]'"
+            ) from fault
+        if pygame is not None and isinstance(cause, pygame.error):
+            raise UsageError(
+                f"--render cannot open a window: {cause}; run it where there is a display"
+            ) from fault
+        raise
 
 
 def _command(options: EvaluateOptions) -> int:
