@@ -58,8 +58,10 @@ def _play(
     from vecac.engines.evaluation import evaluate, make_evaluation_environments
 
     render_mode = "human" if options.render else None
-    environments = make_evaluation_environments(config, options.episodes, render_mode)
-    with closing(environments), _window() if options.render else nullcontext():
+    with (
+        _window() if options.render else nullcontext(),
+        closing(make_evaluation_environments(config, options.episodes, render_mode)) as environments,
+    ):
         sizes = environments.obs_size, environments.num_actions
         if sizes != (network.fc1.in_features, network.fc_pi.out_features):
             raise UsageError(
