@@ -36,6 +36,7 @@ def test_unknown_ids_are_explained(env_id, message):
     [
         ("CartPole", "CartPole-v1"),
         ("cartpole-v1", "CartPole-v1"),
+        ("CARTPOLE", "CartPole-v1"),
         ("CartPole-v77", "CartPole-v1"),
         ("CartPole-v1 ", "CartPole-v1"),
         ("Cart-Pole-v0", "CartPole-v1"),
