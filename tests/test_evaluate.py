@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from gymnasium.envs.classic_control.cartpole import CartPoleEnv
+from gymnasium.error import DependencyNotInstalled
 from support import explained
 from support import run as python
 
@@ -102,6 +103,15 @@ def test_render_without_pygame_says_how_to_get_it(run, no_display, capsys, monke
     assert explained(code, *capsys.readouterr()) == (
         "--render needs pygame: pip install -c constraints.txt -e '.[render]'"
     )
+
+
+def test_pygame_missed_by_an_environment_s_constructor_is_the_same(run, no_display, capsys, monkeypatch):
+    def init(self, **_):
+        raise DependencyNotInstalled("pygame is not installed")
+
+    monkeypatch.setattr(CartPoleEnv, "__init__", init)
+    message = explained(main([str(run.run_dir), "--render"]), *capsys.readouterr())
+    assert message.startswith("--render needs pygame: pip install -c constraints.txt")
 
 
 def test_the_pygame_that_gymnasium_asks_for_is_a_pinned_one():
