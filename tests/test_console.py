@@ -2,6 +2,7 @@ import io
 import math
 import os
 import re
+import select
 import struct
 import sys
 from pathlib import Path
@@ -132,7 +133,10 @@ def test_the_bar_follows_the_width_of_the_terminal(monkeypatch):
             fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
             shown.progress(step, 1.0, 23.456)
             shown._bar.refresh()
-            last = bars(screen.read(10_000).decode())[-1]
+            drawn = b""
+            while select.select([screen], [], [], 0.1)[0]:
+                drawn += screen.read(10_000)
+            last = bars(drawn.decode())[-1]
             assert last.startswith("mean return 23.5 ")
             assert len(last) == columns
         shown.close()
