@@ -166,3 +166,15 @@ def test_initial_parameters_depend_on_the_seed_alone():
     again, other = make_learner(Config(seed=1)), make_learner(Config(seed=2))
     assert all(torch.equal(first[name], array) for name, array in again.network.state_dict().items())
     assert not torch.equal(first["fc1.weight"], other.network.state_dict()["fc1.weight"])
+
+
+def test_making_a_network_leaves_every_generator_of_torch_as_it_was(monkeypatch):
+    reseeded = []
+    for kind in (torch.cuda, torch.xpu, torch.mps):
+        for name in ("manual_seed", "manual_seed_all"):
+            monkeypatch.setattr(kind, name, reseeded.append, raising=False)
+    before, is_initialized = torch.get_rng_state(), torch.cuda.is_initialized()
+    make_learner(Config(seed=1))
+    assert reseeded == []
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.cuda.is_initialized() == is_initialized

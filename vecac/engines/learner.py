@@ -83,9 +83,10 @@ class UpdateReport:
 
 
 def initial_network(config: Config, obs_size: int, num_actions: int, seeds: SeedSequences) -> ActorCritic:
-    """The network that a run starts with, whoever trains it; torch's own generator stays as it is."""
+    """The network that a run starts with, whoever trains it; torch's own generators stay as they are."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(torch_seed(seeds.network))
+        # Not torch.manual_seed: that reseeds the generators of all GPUs too, for good.
+        torch.default_generator.manual_seed(torch_seed(seeds.network))
         return ActorCritic(obs_size, num_actions, config.hidden_size)
 
 
