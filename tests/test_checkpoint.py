@@ -77,6 +77,29 @@ def test_torch_itself_reads_it_as_plain_data(path):
     assert equal(torch.load(path, weights_only=True), {"format_version": 1, **content_of(*trained())})
 
 
+def test_tensors_of_another_device_are_saved_from_the_cpu(path, monkeypatch):
+    """So that torch alone reads them where that device is missing. `meta` is the other device here."""
+    on_cpu = {}
+
+    def moved(value):
+        if isinstance(value, torch.Tensor):
+            there = value.to("meta")
+            on_cpu[id(there)] = there, value
+            return there
+        if isinstance(value, dict):
+            return {key: moved(item) for key, item in value.items()}
+        return [moved(item) for item in value] if isinstance(value, list) else value
+
+    content = content_of(*trained())
+    monkeypatch.setattr(torch.Tensor, "cpu", lambda there: on_cpu[id(there)][1])
+    checkpoint.save(path, moved(content))
+    loaded = torch.load(path, weights_only=True)
+    assert equal(loaded, {"format_version": 1, **content})
+    # Adam's fused kernels on CUDA want the moments laid out like their parameters.
+    weight, moments = loaded["network"]["fc1.weight"], loaded["optimizer"]["state"][0]
+    assert weight.stride() == moments["exp_avg"].stride() == moments["exp_avg_sq"].stride() == (1, 8)
+
+
 def test_training_goes_on_from_it_as_if_nothing_had_been(path):
     content = checkpoint.load(path)
     network = ActorCritic(4, 2, hidden_size=8)

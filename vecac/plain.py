@@ -1,4 +1,7 @@
-"""Arrays as tensors and back: torch.load(weights_only=True) takes tensors, but no NumPy arrays."""
+"""Arrays as tensors and back: torch.load(weights_only=True) takes tensors, but no NumPy arrays.
+
+Tensors come from the CPU, since one that is saved on a GPU cannot be loaded where there is none.
+"""
 
 from typing import Any
 
@@ -9,10 +12,13 @@ from torch import Tensor
 
 
 def to_tensors(value: Any) -> Any:
-    """The value with every array in it, however deep in lists, tuples and dicts, as a tensor.
+    """The value with every array in it, however deep in lists, tuples and dicts, as a tensor on the CPU.
 
-    Arrays of records become their bytes; NumPy's scalars become 0-d tensors.
+    Arrays of records become their bytes; NumPy's scalars become 0-d tensors; a tensor that is on the CPU
+    already stays the same.
     """
+    if isinstance(value, Tensor):
+        return value.cpu()
     if isinstance(value, np.ndarray | np.generic):
         array = np.ascontiguousarray(value) if np.ndim(value) else np.asarray(value)
         return torch.from_numpy(array.view(np.uint8) if array.dtype.names else array.copy())

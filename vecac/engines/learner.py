@@ -160,7 +160,7 @@ class TorchLearner:
 
     def random_state(self) -> dict[str, Any]:
         """The policy's generator, and the noise that it drew for the rollout in progress."""
-        return {"generator": self._generator.get_state(), "drawn": self._noise_TNA.cpu()}
+        return {"generator": self._generator.get_state(), "drawn": self._noise_TNA}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over network and optimizer of an engine's state_dict."""

@@ -34,7 +34,7 @@ def save(path: Path, content: dict[str, Any]) -> None:
 
 
 def encode(content: dict[str, Any]) -> bytes:
-    """The file's bytes: the content as it is now, its arrays as tensors."""
+    """The file's bytes: the content as it is now, its arrays and tensors as tensors on the CPU."""
     buffer = io.BytesIO()
     torch.save({"format_version": FORMAT_VERSION, **to_tensors(content)}, buffer)
     # The archive's last two bytes are the length of its comment, 0 so far.
