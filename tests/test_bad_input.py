@@ -191,7 +191,8 @@ def one_gpu(monkeypatch):
 # torch keeps the index in eight bits: for it, cuda:256 is cuda:0.
 @pytest.mark.parametrize("device", ["cuda:1", "cuda:127", "cuda:255", "cuda:256", f"cuda:{10**20}"])
 def test_a_gpu_that_does_not_exist(one_gpu, device):
-    with pytest.raises(UsageError, match=rf"^--device {device} does not exist: there are 1 "):
+    refusal = rf"^--device {device} does not exist: there are 1 .*; use --device cuda or cpu$"
+    with pytest.raises(UsageError, match=refusal):
         resolve_device(device)
 
 

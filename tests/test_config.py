@@ -44,7 +44,7 @@ RANGES = {
     "step_timeout": ([60.0, 60], [0.0, 0, -1, 0.0009, 1_000_001, 3e6]),
     "device": (
         ["auto", "cpu", "cuda", "cuda:0", "cuda:12"],
-        ["gpu", "cuda:", "cuda:-1", "cuda:0 ", "CPU", "mps", ""],
+        ["gpu", "cuda:", "cuda:-1", "cuda:00", "cuda:01", "cuda:0 ", "CPU", "mps", ""],
     ),
     "num_threads": COUNT_OR_NONE_OF_IT,
     "seed": ([0, 1, 2**63 - 1], [-1, 2**63]),

@@ -58,11 +58,11 @@ OTHERWISE = {
     "gamma": 0.5, "td_lambda": 0.5, "reward_scale": 1.0, "ent_coef": 0.1, "vf_coef": 0.5,
     "max_grad_norm": 1.0, "hidden_size": 8, "bootstrap_truncated": False, "engine": "sync",
     "learner": "compiled", "autoreset_mode": "same-step", "start_method": "fork", "shared_memory": False,
-    "device": "cuda", "seed": 2, "log_dir": "elsewhere", "run_name": "other",
+    "seed": 2, "log_dir": "elsewhere", "run_name": "other",
 }  # fmt: skip
 ALLOWED = {
-    "total_timesteps": 9000, "num_threads": 2, "eval_episodes": 0, "target_return": 300.0, "quiet": True,
-    "log_interval": 50, "checkpoint_interval": 5.0, "step_timeout": 5.0,
+    "total_timesteps": 9000, "device": "cuda", "num_threads": 2, "eval_episodes": 0, "target_return": 300.0,
+    "quiet": True, "log_interval": 50, "checkpoint_interval": 5.0, "step_timeout": 5.0,
 }  # fmt: skip
 
 
@@ -99,6 +99,19 @@ def test_what_changes_nothing_that_is_learned_may_change(run_dir, name):
     run = saved_run(Config(resume=str(run_dir), **{name: ALLOWED[name]}))
     assert run.config == replace(saved, **{name: ALLOWED[name]})
     assert run.config != saved
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda", "cuda:0"])
+def test_a_run_of_a_gpu_that_is_missing_can_change_to_another_device(run_dir, device):
+    write(run_dir, learner="torch", device="cuda:1")
+    assert saved_run(Config(resume=str(run_dir), device=device)).config.device == device
+
+
+@pytest.mark.parametrize(("engine", "said"), [("sync", "--learner compiled"), ("fused", "--engine fused")])
+def test_kernels_do_not_change_to_a_gpu(run_dir, engine, said):
+    write(run_dir, engine=engine, learner="compiled")
+    begin = f"--device cuda does not go with {said}, which runs on the CPU: use --device cpu"
+    assert refusal(run_dir, device="cuda").startswith(begin)
 
 
 def test_a_target_return_can_be_taken_back(run_dir):

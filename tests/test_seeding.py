@@ -1,4 +1,4 @@
-from vecac.seeding import environment_seeds, seed_sequences, torch_seed
+from vecac.seeding import environment_seeds, restart_sequence, seed_sequences, torch_seed
 
 
 def test_streams_are_reproducible_and_differ_by_purpose_and_seed():
@@ -24,3 +24,12 @@ def test_neighbouring_runs_and_evaluation_share_no_episode():
     evaluation = {seed: set(environment_seeds(seed_sequences(seed).evaluation, 100)) for seed in range(20)}
     everything = [*training.values(), *evaluation.values()]
     assert len(set.union(*everything)) == 100 * len(everything)
+
+
+def test_whoever_starts_anew_shares_a_stream_with_nobody():
+    moments = (0, 1, 2, 3, 500, 2**32, 2**32 + 1, 2**40)
+    drawn = [torch_seed(sequence) for sequence in seed_sequences(1)]
+    drawn += [torch_seed(restart_sequence(each, at)) for each in seed_sequences(1) for at in moments]
+    assert len(set(drawn)) == len(drawn) == 4 + 4 * len(moments)
+    policy = seed_sequences(1).policy
+    assert torch_seed(restart_sequence(policy, 500)) == torch_seed(restart_sequence(policy, 500))

@@ -225,7 +225,7 @@ _SEED: Rule = (lambda value: 0 <= value < 2**63, "between 0 and 2**63 - 1")
 # What pipes can be waited for: poll has 31 bits of milliseconds, and 0 microseconds are no limit to a socket.
 _STEP_TIMEOUT = _between(0.001, 1_000_000)
 _DEVICE: Rule = (
-    lambda value: re.fullmatch(r"auto|cpu|cuda(:[0-9]+)?", value) is not None,
+    lambda value: re.fullmatch(r"auto|cpu|cuda(:(0|[1-9][0-9]*))?", value) is not None,
     "auto, cpu, cuda or cuda:N",
 )
 

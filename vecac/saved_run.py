@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from vecac.engines.contracts import Engine
 
 MAY_CHANGE = (
-    *("total_timesteps", "num_threads", "eval_episodes", "target_return", "quiet"),
+    *("total_timesteps", "device", "num_threads", "eval_episodes", "target_return", "quiet"),
     *("log_interval", "checkpoint_interval", "step_timeout"),
 )
-"""What a resumed run may do otherwise: none of it changes what is learned on the way."""
+"""What a resumed run may do otherwise. None of it changes what is learned on the way, except that torch
+rounds otherwise on another device or number of threads, and a policy on another kind of device draws other
+random numbers."""
 
 _OF_THE_START = ("versions", "git_commit", "command_line")
 
@@ -58,7 +60,7 @@ class SavedRun:
         with _explained(self.run_dir / "checkpoints" / "latest.pt"):
             _require_run_state(self.content["run"])
             _require_moments(engine.network, self.content["optimizer"])
-            engine.load_state_dict(self.content)
+            changes = engine.load_state_dict(self.content)
             if not engine.network.is_finite():
                 raise ValueError("its parameters are not finite")
         first = read_config(self.run_dir)
@@ -71,9 +73,7 @@ class SavedRun:
             (self.run_dir / "result.json").unlink(missing_ok=True)
         except OSError as error:
             raise UsageError(f"--resume {self.run_dir} cannot be written to: {error.strerror}") from error
-        notes = list(self.notes)
-        if self.content["engine"] is not None and self.content["engine"].get("episodes", ()) is None:
-            notes.append("the episodes in progress were not saved: new ones begin")
+        notes = [*self.notes, *changes]
         if kept["versions"] != resumed["versions"]:
             notes.append(
                 "packages have changed since the run was started: its numbers may differ (config.json)"

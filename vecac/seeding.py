@@ -25,10 +25,14 @@ def environment_seeds(sequence: SeedSequence, num_envs: int) -> list[int]:
     return [int(seed) for seed in sequence.generate_state(num_envs, np.uint32)]
 
 
-def restart_sequence(seed: int, env_steps: int) -> SeedSequence:
-    """The seeds of environments that start anew in mid-run: shared with no other moment of the run."""
-    environments = seed_sequences(seed).environments
-    return SeedSequence(seed, spawn_key=(*environments.spawn_key, env_steps))
+def restart_sequence(sequence: SeedSequence, env_steps: int) -> SeedSequence:
+    """What a consumer that starts anew in mid-run draws from: a stream that no other moment of the run uses.
+
+    Args:
+        sequence: the consumer's own child of the run's seed.
+        env_steps: when it starts anew.
+    """
+    return SeedSequence(sequence.entropy, spawn_key=(*sequence.spawn_key, env_steps))
 
 
 def torch_seed(sequence: SeedSequence) -> int:

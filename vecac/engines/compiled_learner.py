@@ -72,12 +72,13 @@ class CompiledLearner:
         self._shared.load_state_dict(state)
         self._num_updates, self._learning_rate = state["updates"], learning_rate_of(state["optimizer"])
 
-    def load_random_state(self, state: dict[str, Any], rollout: Rollout | None) -> None:
-        """Take over a `random_state`, in the middle of a rollout if there is one."""
+    def load_random_state(self, state: dict[str, Any], rollout: Rollout | None, env_steps: int) -> list[str]:
+        """Take over a `random_state`; see Learner. It always goes on as it was."""
         self._generator.bit_generator.state = state["generator"]
         fill(self._uniform_TN, state["drawn"])
         if rollout is not None:
             self._prepare(self._bind(rollout))
+        return []
 
     def start_rollout(self, rollout: Rollout) -> None:
         """Draw the random numbers of T steps of N environments, and take in the parameters."""

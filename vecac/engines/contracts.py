@@ -15,6 +15,9 @@ from vecac.transition import Episode
 CALL_SECONDS = 0.2
 """About how long one call of an engine may take, so that signals and the console stay alive."""
 
+NEW_EPISODES = "the episodes in progress were not saved: new ones begin"
+"""What an engine says when it goes on without them."""
+
 
 class Update(Protocol):
     """One optimiser step, for the log."""
@@ -66,11 +69,14 @@ class Engine(Protocol):
         iteration depends on; None there before `reset`.
         """
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> list[str]:
         """Go on exactly where state_dict, as a checkpoint brings it back, was taken; instead of `reset`.
 
         New episodes begin where the state lacks those in progress: after an environment failed, or if
         environments do not tell their inner state.
+
+        Returns:
+            A line for the user on each thing that does not go on as it was.
 
         Raises:
             UsageError: the state is another network's or engine's.
@@ -119,8 +125,12 @@ class Learner(Protocol):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over network, optimizer and updates of an engine's state_dict."""
 
-    def load_random_state(self, state: dict[str, Any], rollout: Rollout | None) -> None:
-        """Take over a `random_state`, in the middle of a rollout if there is one."""
+    def load_random_state(self, state: dict[str, Any], rollout: Rollout | None, env_steps: int) -> list[str]:
+        """Take over a `random_state` of the run at env_steps, in the middle of a rollout if there is one.
+
+        Returns:
+            A line for the user if the random numbers do not go on as they were.
+        """
 
     def start_rollout(self, rollout: Rollout) -> None:
         """Draw the policy's random numbers for the T steps of all N environments at once."""

@@ -13,7 +13,7 @@ from vecac.algorithm.network import ActorCritic
 from vecac.config import Config
 from vecac.engines.block_threads import BlockThreads
 from vecac.engines.compiled_faults import find_fault
-from vecac.engines.contracts import CALL_SECONDS, Report
+from vecac.engines.contracts import CALL_SECONDS, NEW_EPISODES, Report
 from vecac.engines.kernel_parameters import KernelParameters, aligned
 from vecac.errors import EnvironmentFault
 from vecac.kernels import fused
@@ -21,7 +21,7 @@ from vecac.kernels.compiling import compile_environment, specialise
 from vecac.kernels.environment import CompiledEnvironment
 from vecac.kernels.model import Model
 from vecac.plain import fill
-from vecac.seeding import SeedSequences, restart_sequence
+from vecac.seeding import SeedSequences, restart_sequence, seed_sequences
 from vecac.transition import Episode
 
 CALL_PRODUCTS = 500_000_000
@@ -106,12 +106,12 @@ class FusedEngine:
             "engine": engine if self._has_begun else None,
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> list[str]:
         """Go on exactly where state_dict was taken; see Engine."""
         self._shared.load_state_dict(state)
         if state["engine"] is None:
             self.reset()
-            return
+            return []
         for name in ("window", "progress"):
             fill(getattr(self._memory, name), state["engine"][name])
         if (self.env_steps, self.updates) != (state["env_steps"], state["updates"]):
@@ -120,10 +120,11 @@ class FusedEngine:
         if episodes is not None:
             fill(environments, episodes)
             self._has_begun = True
-            return
-        sequence = restart_sequence(self._config.seed, self.env_steps)
+            return []
+        sequence = restart_sequence(seed_sequences(self._config.seed).environments, self.env_steps)
         environments["stream"] = sequence.generate_state(environments.size, np.uint64)
         self.reset()
+        return [NEW_EPISODES]
 
     def resumes_exactly(self) -> bool:
         """Always: the environments are memory of this engine."""

@@ -8,11 +8,11 @@ import numpy as np
 from vecac.algorithm.network import ActorCritic
 from vecac.algorithm.rollout import Rollout
 from vecac.config import Config
-from vecac.engines.contracts import CALL_SECONDS, Learner, Report
+from vecac.engines.contracts import CALL_SECONDS, NEW_EPISODES, Learner, Report
 from vecac.engines.episodes import EpisodeTracker
 from vecac.environments.vector import Environments
 from vecac.plain import to_arrays
-from vecac.seeding import environment_seeds, restart_sequence
+from vecac.seeding import environment_seeds, restart_sequence, seed_sequences
 
 
 class GymnasiumEngine:
@@ -62,14 +62,14 @@ class GymnasiumEngine:
             "engine": self._state() if self._has_begun else None,
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> list[str]:
         """Go on exactly where state_dict was taken; see Engine."""
         self._learner.load_state_dict(state)
         self.env_steps, self.updates = state["env_steps"], state["updates"]
         inner = state["engine"]
         if inner is None:
             self.reset()
-            return
+            return []
         episodes = inner["episodes"]
         if episodes is None:
             self._restart()
@@ -79,8 +79,10 @@ class GymnasiumEngine:
             self._next_step = range(self._rollout.num_steps).index(episodes["next_step"])
             if self._next_step:
                 self._load_rollout(episodes["rollout"])
-        self._learner.load_random_state(inner["policy"], self._rollout if self._next_step else None)
+        rollout = self._rollout if self._next_step else None
+        notes = self._learner.load_random_state(inner["policy"], rollout, self.env_steps)
         self._has_begun = self._can_go_on = True
+        return [NEW_EPISODES, *notes] if episodes is None else notes
 
     def resumes_exactly(self) -> bool:
         """Whether the environments tell their state."""
@@ -154,7 +156,7 @@ class GymnasiumEngine:
 
     def _restart(self) -> None:
         """Begin new episodes, and not those again that the run began with."""
-        sequence = restart_sequence(self._config.seed, self.env_steps)
+        sequence = restart_sequence(seed_sequences(self._config.seed).environments, self.env_steps)
         self.environments.reset(environment_seeds(sequence, self.environments.num_envs))
 
     def _collect(self, report: Report, deadline: float) -> bool:

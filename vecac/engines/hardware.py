@@ -33,7 +33,8 @@ def resolve_device(requested: str) -> torch.device:
     index = int(requested.partition(":")[2] or 0)
     if index >= torch.cuda.device_count():
         raise UsageError(
-            f"--device {requested} does not exist: there are {torch.cuda.device_count()} CUDA device(s) here"
+            f"--device {requested} does not exist: there are {torch.cuda.device_count()} CUDA device(s) "
+            "here; use --device cuda or cpu"
         )
     return torch.device(requested)
 

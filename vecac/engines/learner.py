@@ -19,7 +19,7 @@ from vecac.algorithm.network import ActorCritic, gumbel_noise, sample_action
 from vecac.algorithm.rollout import Rollout
 from vecac.algorithm.td import LossTerms, td_lambda_targets, td_loss, td_targets
 from vecac.config import Config
-from vecac.seeding import SeedSequences, torch_seed
+from vecac.seeding import SeedSequences, restart_sequence, torch_seed
 
 CPU_BLOCK_ROWS = 1024
 """Rows of one pass through the network on the CPU: their hidden layer stays inside the L2 cache."""
@@ -113,6 +113,7 @@ class TorchLearner:
         self.device = device
         self.network = initial_network(config, obs_size, num_actions, seeds).to(device)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate, fused=True)
+        self._policy_seeds = seeds.policy
         self._generator = torch.Generator(device).manual_seed(torch_seed(seeds.policy))
         self._noise_shape = (config.n_rollout, config.num_envs, num_actions)
         self._noise_TNA = torch.zeros(self._noise_shape, device=device)
@@ -169,10 +170,18 @@ class TorchLearner:
         group["lr"] = learning_rate_of(state["optimizer"])
         self.optimizer.load_state_dict({"state": state["optimizer"]["state"], "param_groups": [group]})
 
-    def load_random_state(self, state: dict[str, Any], rollout: Rollout | None) -> None:
-        """Take over a `random_state`, in the middle of a rollout if there is one."""
-        self._generator.set_state(state["generator"])
+    def load_random_state(self, state: dict[str, Any], rollout: Rollout | None, env_steps: int) -> list[str]:
+        """Take over a `random_state`, also of another kind of device; see Learner."""
         self._use_noise(state["drawn"].reshape(self._noise_shape).to(self.device))
+        saved = state["generator"]
+        if saved.shape == self._generator.get_state().shape:
+            self._generator.set_state(saved)
+            return []
+        self._generator.manual_seed(torch_seed(restart_sequence(self._policy_seeds, env_steps)))
+        return [
+            f"the run was saved on another kind of device: on {self.device.type} its policy goes on with "
+            "other random numbers"
+        ]
 
     def close(self) -> None:
         """Nothing to give up."""
