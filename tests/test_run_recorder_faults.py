@@ -83,7 +83,7 @@ def assert_diverged(run, env_steps, loss, grad_norm, **more):
     with pytest.raises(RunFault) as caught:
         run.update(env_steps, loss=loss, grad_norm=grad_norm, **more)
     assert str(caught.value) == (
-        f"the loss ({loss}) or its gradient (norm {grad_norm}) is not finite in update 2, by {env_steps} "
+        f"the loss ({loss}) or its gradient (norm {grad_norm}) is not finite by update 2, at {env_steps} "
         "env steps: lower --learning-rate or set --max-grad-norm; checkpoints hold the last good "
         "parameters"
     )
@@ -127,7 +127,7 @@ def test_what_diverged_is_never_saved_and_its_rollout_is(start):
 def test_parameters_that_are_not_finite_are_never_the_best(start):
     run = start()
     run.break_parameters()
-    with pytest.raises(RunFault, match="a parameter is not finite in update 1, by 100 env steps"):
+    with pytest.raises(RunFault, match="a parameter is not finite by update 1, at 100 env steps"):
         run.update(100, [5] * 100)
     run.recorder._save_pending()
     assert not run.has("best")

@@ -144,7 +144,7 @@ def test_a_run_that_fails_before_its_first_step_has_a_checkpoint_all_the_same(sm
 
 
 def test_a_run_that_diverges_fails_and_keeps_the_last_good_parameters(small):
-    with pytest.raises(RunFault, match=r"is not finite in update .*: lower --learning-rate"):
+    with pytest.raises(RunFault, match=r"is not finite by update .*: lower --learning-rate"):
         train(replace(small, learning_rate=1e30, learner="torch"))
     (run_dir,) = Path(small.log_dir).iterdir()
     result = json.loads((run_dir / "result.json").read_text())
@@ -249,6 +249,16 @@ def test_cuda_without_cuda_warns_once_and_trains_on_the_cpu(small):
         result = train(replace(small, device="cuda", total_timesteps=100, eval_episodes=0))
     assert len(caught) == 1
     assert (result.device, result.device_requested) == ("cpu", "cuda")
+
+
+def test_auto_passes_a_gpu_over_and_says_that_none_was_measured(small, monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "A GPU")
+    train(replace(small, quiet=False, total_timesteps=100, eval_episodes=0))
+    assert (
+        "--device auto learns on the CPU; --device cuda would use the A GPU: which of them is faster has not "
+        "been measured"
+    ) in capsys.readouterr().out.splitlines()
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

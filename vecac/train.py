@@ -105,7 +105,10 @@ def _set_up(
     for line in (describe_start(config, str(device), num_threads, run_dir), *choices):
         console.line(line)
     if (gpu := idle_gpu(config.device)) is not None:
-        console.line(f"--device auto learns on the CPU; --device cuda would use the {gpu}")
+        console.line(
+            f"--device auto learns on the CPU; --device cuda would use the {gpu}: which of them is "
+            "faster has not been measured"
+        )
     state = None if saved is None else saved.content["run"]
     try:
         return config, engine, RunRecorder(config, run_dir, engine, str(device), console, state)

@@ -33,8 +33,9 @@ class Update(Protocol):
 class Report:
     """What a call of `iterate` brought: finished episodes in order, the last update, seconds by phase.
 
-    The seconds are NaN where collecting and learning are one. diverged: the gradient of the last update
-    is not finite, found out where that costs no wait for a device.
+    The seconds are NaN where collecting and learning are one. On CUDA, learn_seconds only issue an update,
+    and the wait for it falls in collect_seconds. diverged: the gradient of the last update is not finite,
+    found out where that costs no wait for a device.
     """
 
     episodes: Sequence[Episode] = ()

@@ -22,7 +22,10 @@ def is_finite(engine: Engine, metrics: Mapping[str, float]) -> bool:
 
 
 def divergence(engine: Engine, metrics: Mapping[str, float], reward_scale: float) -> RunFault:
-    """The fault that tells what is not finite, since when, and the remedy; see `is_finite`."""
+    """The fault that tells what is not finite, and the remedy; see `is_finite`.
+
+    It says "by", since on CUDA the update that diverged may be an earlier one.
+    """
     loss, norm = (metrics.get(tag, math.nan) for tag in ("train/loss", "train/grad_norm"))
     what = "a parameter"
     if not math.isfinite(loss) or not math.isfinite(norm):
@@ -34,6 +37,6 @@ def divergence(engine: Engine, metrics: Mapping[str, float], reward_scale: float
             f"{reward_scale:g}: lower that, or the rewards themselves"
         )
     return RunFault(
-        f"{what} is not finite in update {engine.updates:,}, by {engine.env_steps:,} env steps: {remedy}; "
+        f"{what} is not finite by update {engine.updates:,}, at {engine.env_steps:,} env steps: {remedy}; "
         "checkpoints hold the last good parameters"
     )

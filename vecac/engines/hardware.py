@@ -16,7 +16,7 @@ threads that wait for each other spin, it loses up to a factor of forty."""
 
 
 def resolve_device(requested: str) -> torch.device:
-    """The device to learn on. `auto` is the CPU, which is faster for this network at these sizes.
+    """The device to learn on. `auto` is the CPU: no speed has been measured on a GPU so far.
 
     CUDA that is asked for but missing warns once and falls back to the CPU.
 

@@ -22,8 +22,10 @@ METRICS = {
     "time/fps": "env steps a second since the previous row, training included",
     "time/total_timesteps": "env steps since the start: valid transitions, dead rows not counted",
     "time/time_elapsed": "seconds since the first env step",
-    "time/collect_fraction": "share of the time since the previous row spent on acting and environments",
-    "time/learn_fraction": "share of the time since the previous row spent on updates",
+    "time/collect_fraction": "share of the time since the previous row spent on acting and environments"
+    " (on CUDA, on waiting for updates too)",
+    "time/learn_fraction": "share of the time since the previous row spent on updates"
+    " (on CUDA, on issuing them)",
     "train/loss": "policy_loss + vf_coef * value_loss - ent_coef * entropy of the last update",
     "train/policy_loss": "mean of -log pi(a|s) * TD error over the last update's valid rows",
     "train/value_loss": "mean smooth L1 distance of V(s) to its target, before vf_coef",
