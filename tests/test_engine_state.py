@@ -95,6 +95,20 @@ def test_also_from_the_middle_of_a_rollout(learner, mode, tmp_path, monkeypatch)
             monkeypatch.undo()
 
 
+@pytest.mark.parametrize("learner", ["torch", "compiled"])
+def test_also_from_a_complete_rollout_whose_update_failed(learner, tmp_path, monkeypatch):
+    config = Config(**SIZES, engine="sync", learner=learner)
+    with engine_of(config) as engine:
+        engine.reset()
+        go_on(engine, 30)
+        with monkeypatch.context() as patched:
+            patched.setattr(engine._learner, "update", lambda *_: raising(MemoryError()))
+            with pytest.raises(MemoryError):
+                engine.iterate(1)
+        assert engine._next_step == config.n_rollout
+        assert_goes_on_alike(engine, config, tmp_path)
+
+
 def test_before_the_first_step_a_loaded_engine_begins_as_the_run_did(tmp_path):
     for engine_name in ("sync", "fused"):
         config = Config(**SIZES, engine=engine_name, learner="compiled")

@@ -11,10 +11,12 @@ from typing import Any, Literal
 
 from vecac.config import Config
 from vecac.engines.contracts import Engine, Report, Update
+from vecac.engines.device_faults import noted
 from vecac.engines.divergence import divergence, is_finite
 from vecac.engines.evaluation import Evaluation
 from vecac.environments.registry import reward_threshold
 from vecac.errors import RunFault
+from vecac.plain import to_tensors
 from vecac.recording import checkpoint
 from vecac.recording.atomic import write_atomically
 from vecac.recording.clock import RunClock
@@ -143,7 +145,7 @@ class RunRecorder:
         evaluations: Mapping[str, Evaluation] = MappingProxyType({}),
         error: str | None = None,
     ) -> Result:
-        """Write the last row, result.json and what could not be written so far.
+        """Write the last row, result.json and what could not be written so far, whatever the device does.
 
         Args:
             stop_reason: why the run ends.
@@ -151,18 +153,19 @@ class RunRecorder:
             error: what went wrong, if the run failed.
 
         Returns:
-            The result; a run whose last state could not be saved has failed.
+            The result; a run whose last state could not be read or saved has failed.
         """
         self._clock.stop()
         self._console.close()
-        self._save_end()
-        greedy = evaluations.get("greedy")
-        evaluation: dict[str, float] = {}
-        if greedy is not None:
-            evaluation = {"eval/mean_reward": greedy.mean, "eval/mean_ep_length": greedy.mean_length}
-        if self._engine.env_steps > self._clock.row_env_steps:
-            # A resumed run cuts off the row of an interruption, and must not find best.pt to be of it.
-            self._write_row(evaluation, is_kept=stop_reason in ("finished", "target_reached"))
+        failures: list[str] = []
+        with noted(failures):
+            self._save_end()
+        with noted(failures):  # a row can do without metrics that cannot be read
+            self._last_metrics()
+        with noted(failures):
+            self._write_last_row(stop_reason, evaluations.get("greedy"))
+        if failures:
+            stop_reason, error = "failed", error or f"the last state could not be read: {failures[0]}"
         result = self._result(stop_reason, evaluations, error)
         if self._saver.attempt(partial(self._save_all, result)) or error is not None:
             return result
@@ -171,6 +174,14 @@ class RunRecorder:
         with suppress(OSError):
             write_json(self._run_dir / "result.json", result.to_dict())
         return result
+
+    def _write_last_row(self, stop_reason: StopReason, greedy: Evaluation | None) -> None:
+        if self._engine.env_steps > self._clock.row_env_steps:
+            evaluation: dict[str, float] = {}
+            if greedy is not None:
+                evaluation = {"eval/mean_reward": greedy.mean, "eval/mean_ep_length": greedy.mean_length}
+            # A resumed run cuts off the row of an interruption, and must not find best.pt to be of it.
+            self._write_row(evaluation, is_kept=stop_reason in ("finished", "target_reached"))
 
     def _result(
         self, stop_reason: StopReason, evaluations: Mapping[str, Evaluation], error: str | None
@@ -218,20 +229,21 @@ class RunRecorder:
 
     def _write_row(self, extra: dict[str, float], is_kept: bool = True) -> None:
         """Log the present state, and keep the parameters if their 100-episode mean is the best so far."""
-        env_steps = self._engine.env_steps
-        row = self._statistics.row() | self._clock.row(env_steps) | self._last_metrics()
-        self._log.write(env_steps, row | extra)
+        env_steps, metrics = self._engine.env_steps, self._last_metrics()
+        self._log.write(env_steps, self._statistics.row() | self._clock.row(env_steps) | metrics | extra)
         mean = self._statistics.last_100_return_mean
         is_best = is_kept and mean is not None and mean > self._best_mean
         if mean is not None and is_best and self._engine.network.is_finite():
             self._best_mean = mean
-            self._unsaved_best = copy.deepcopy(self._content())
+            # A copy in the host's memory, which outlasts a GPU that fails before it is written.
+            self._unsaved_best = copy.deepcopy(to_tensors(self._content()))
 
     def _last_metrics(self) -> dict[str, float]:
         """The train/ metrics of the last update, or of the last one before the run was resumed."""
         if self._last_update is not None:
-            self._train_metrics = self._last_update.read()
-            self._last_update = None
+            # Forgotten first: what a GPU did not tell is not asked for again.
+            last, self._last_update, self._train_metrics = self._last_update, None, {}
+            self._train_metrics = last.read()
         updates = {"train/n_updates": self._engine.updates} if self._train_metrics else {}
         return self._train_metrics | updates
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vecac.config import Config, flag, typed
+from vecac.engines.device_faults import device_error
 from vecac.errors import EnvironmentFault, UsageError
 from vecac.recording.run_folder import read_config, write_json
 
@@ -177,6 +178,8 @@ def _explained(path: Path) -> Iterator[None]:
     except EnvironmentFault:
         raise
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
+        if device_error(error) is not None:  # it is not the checkpoint's fault
+            raise
         raise UsageError(f"checkpoint {path} does not fit this vecac: {error}") from error
 
 

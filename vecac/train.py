@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from vecac.command_line import run_command
 from vecac.config import GROUPS, Config
+from vecac.engines.device_faults import device_errors_as
 from vecac.errors import RunFault, UsageError
 from vecac.recording.console import Console, describe_result, describe_start
 from vecac.recording.folder_lock import locked
@@ -39,26 +40,24 @@ def train(config: Config, stop: StopRequest | None = None) -> Result:
 
     Raises:
         UsageError: the config cannot be run here; no run folder is left.
-        RunFault: an environment misbehaved, learning diverged or the last state could not be saved;
-            result.json tells of it too, if it can be written.
+        RunFault: an environment misbehaved, learning diverged, a GPU failed or the last state could not
+            be saved; result.json tells of it too, if it can be written.
     """
     stop = stop or StopRequest()
     with stop, ExitStack() as cleanup:
         saved = cleanup.enter_context(_saved(config))
         config = config if saved is None else saved.config
         console = Console(config.total_timesteps, config.quiet)
-        config, engine, recorder = _set_up(config, saved, console, cleanup)
+        with device_errors_as(partial(_unusable, config)):
+            config, engine, recorder = _set_up(config, saved, console, cleanup)
         try:
-            if saved is None:
-                engine.reset()
-            if not engine.resumes_exactly():
-                console.line(
-                    f"{config.env_id} does not tell its inner state by get_state and set_state: resuming "
-                    "this run will restart its episodes"
-                )
-            recorder.start_clock()
-            stop_reason = _learn(engine, recorder, stop)
-            evaluations = _evaluate(config, engine, stop)
+            with device_errors_as(_device_fault):
+                if saved is None:
+                    engine.reset()
+                _tell_of_restarts(config, engine, console)
+                recorder.start_clock()
+                stop_reason = _learn(engine, recorder, stop)
+                evaluations = _evaluate(config, engine, stop)
         except BaseException as error:
             recorder.finish("failed", error=f"{type(error).__name__}: {error}")
             raise
@@ -67,6 +66,17 @@ def train(config: Config, stop: StopRequest | None = None) -> Result:
         raise RunFault(result.error)
     console.line(describe_result(result))
     return result
+
+
+def _unusable(config: Config, complaint: str) -> UsageError:
+    return UsageError(f"--device {config.device} cannot be used: {complaint}; use another, or --device cpu")
+
+
+def _device_fault(complaint: str) -> RunFault:
+    return RunFault(
+        f"the device failed: {complaint}; go on from the last checkpoint with --resume, on another --device "
+        "if need be"
+    )
 
 
 @contextmanager
@@ -129,6 +139,14 @@ def _what_takes_long(config: Config) -> str:
     if config.learner == "compiled":
         return f"compiling kernels for {config.env_id} on this machine; they are kept for later runs"
     return f"starting {config.num_envs} environments"
+
+
+def _tell_of_restarts(config: Config, engine: "Engine", console: Console) -> None:
+    if not engine.resumes_exactly():
+        console.line(
+            f"{config.env_id} does not tell its inner state by get_state and set_state: resuming this run "
+            "will restart its episodes"
+        )
 
 
 def _learn(engine: "Engine", recorder: "RunRecorder", stop: StopRequest) -> "StopReason":

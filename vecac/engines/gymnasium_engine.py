@@ -76,7 +76,8 @@ class GymnasiumEngine:
         else:
             self.environments.restore(to_arrays(episodes["environments"]))
             self._tracker.load_state_dict(episodes["tracker"])
-            self._next_step = range(self._rollout.num_steps).index(episodes["next_step"])
+            # All T steps are in where the update was what failed.
+            self._next_step = range(self._rollout.num_steps + 1).index(episodes["next_step"])
             if self._next_step:
                 self._load_rollout(episodes["rollout"])
         rollout = self._rollout if self._next_step else None
