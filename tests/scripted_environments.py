@@ -124,6 +124,11 @@ class EndlessEnv(gym.Env):
         return np.ones(1, np.float32), 1.0, False, False, {}
 
 
+def normalised_env():
+    """EndlessEnv as people wrap it."""
+    return gym.wrappers.NormalizeReward(gym.wrappers.NormalizeObservation(EndlessEnv()))
+
+
 class SleepingEnv(CountingEnv):
     """Takes a while: a step sleeps for `seconds`."""
 
@@ -258,6 +263,8 @@ register("Saving", "SavingEnv")
 register("Byte", "ByteEnv")
 register("Echo", "EchoEnv")
 register("Endless", "EndlessEnv", max_episode_steps=5)
+register("Unlimited", "EndlessEnv")
+register("Normalised", "normalised_env", max_episode_steps=9)
 register("Sleeping", "SleepingEnv")
 register("SlowReset", "SlowResetEnv")
 register("Process", "ProcessEnv")

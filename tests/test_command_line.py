@@ -72,6 +72,7 @@ FLAGS = [
     ("--checkpoint-interval 0.5", {"checkpoint_interval": 0.5}),
     ("--target-return -100", {"target_return": -100.0}),
     ("--eval-episodes 0", {"eval_episodes": 0}),
+    ("--eval-max-steps 20", {"eval_max_steps": 20}),
     ("--quiet", {"quiet": True}),
     ("", {}),
 ]
@@ -189,7 +190,7 @@ def test_a_warning_is_one_line_on_stderr(monkeypatch, capsys):
 
 
 def test_a_run_from_the_command_line_and_its_evaluation(tmp_path, capsys):
-    arguments = ["--num-envs", "2", "--total-timesteps", "2000", "--eval-episodes", "3"]
+    arguments = ["--num-envs", "2", "--total-timesteps", "800", "--eval-episodes", "3"]
     code, stdout, stderr = run("-m", "vecac.train", *arguments, "--log-dir", tmp_path / "logs")
     assert (code, stderr) == (0, "")
     (run_dir,) = (tmp_path / "logs").iterdir()
@@ -199,7 +200,8 @@ def test_a_run_from_the_command_line_and_its_evaluation(tmp_path, capsys):
     assert lines[0].startswith(f"vecac {vecac.__version__}: CartPole-v1, 2 environments (sync, next-step), ")
     assert lines[1:3] == [f"run folder: {run_dir}", f"watch it:   tensorboard --logdir {run_dir}"]
     assert lines[3] == "--learner auto: compiled, since it is the fastest on the CPU"
-    assert lines[-3].startswith("finished: 2,0")
+    assert lines[4].startswith("only 40 updates fit into 800 env steps, too few to learn much: raise --tot")
+    assert lines[-3].startswith("finished: 8")
     assert lines[-2].startswith("evaluation over 3 episodes: greedy ")
     assert lines[-1] == f"play it again: python -m vecac.evaluate {run_dir}"
     saved = json.loads((run_dir / "config.json").read_text())
@@ -216,6 +218,7 @@ def test_a_run_from_the_command_line_and_its_evaluation(tmp_path, capsys):
         "return_mean": result["eval_return_mean"],
         "return_std": result["eval_return_std"],
         "episodes": 3,
+        "cut_episodes": 0,
         "length_mean": result["eval_return_mean"],  # CartPole pays 1 a step
         "seed": 1,
     }

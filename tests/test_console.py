@@ -12,6 +12,7 @@ import pytest
 
 import vecac
 from vecac.config import Config
+from vecac.engines.evaluation import result_fields
 from vecac.recording import console
 from vecac.recording.console import Console, describe_result, describe_start
 from vecac.recording.run_folder import Result
@@ -78,13 +79,37 @@ def test_a_bar_with_the_mean_return_on_a_terminal(on_a_terminal):
     shown = Console(total=10_000, quiet=False)
     shown.progress(2500, 500.0, 12.345)
     shown.progress(7500, 500.0, 23.456)
+    shown._bar.refresh()
     shown.close()
     last = bars(terminal.getvalue())[-1]
     assert last.startswith("mean return 23.5  75%|")
     assert "7.50k/10.0k" in last
-    assert terminal.getvalue().endswith("\n")  # what follows begins on a line of its own
+    assert re.fullmatch(r"\r +\r", terminal.getvalue()[-len(last) - 2 :])  # what follows takes its place
     shown.close()
-    assert terminal.getvalue().count("\n") == 1
+
+
+def test_the_progress_of_an_evaluation_takes_the_place_of_the_bar(on_a_terminal):
+    terminal = on_a_terminal()
+    shown = Console(total=10_000, quiet=False)
+    shown.progress(2500, 500.0, 12.345)
+    shown.evaluation("best, greedy", 25, 100, 12_345)
+    shown._bar.refresh()
+    assert bars(terminal.getvalue())[-1].startswith("evaluating (best, greedy)  25%|")
+    shown.close()
+
+
+def test_the_progress_of_an_evaluation_in_lines(clock, capsys):
+    shown = Console(total=10_000, quiet=False)
+    shown.evaluation("greedy", 0, 100, 16)
+    assert capsys.readouterr().out == ""
+    clock.now += 60
+    shown.evaluation("greedy", 3, 100, 70_000)
+    shown.evaluation("greedy", 4, 100, 70_016)
+    assert capsys.readouterr().out == "evaluating (greedy): 3 of 100 episodes, 70,000 steps\n"
+    clock.now += 60
+    quiet = Console(total=10_000, quiet=True)
+    quiet.evaluation("greedy", 3, 100, 70_000)
+    assert capsys.readouterr().out == ""
 
 
 def bars(written):
@@ -112,6 +137,7 @@ def test_the_mean_return_is_shown_at_any_width(on_a_terminal, monkeypatch, colum
     console.progress(0, 1.0, -1234.56)
     console._bar.start_t -= 3600
     console.progress(990_000_000, 1.0, -1234.56)
+    console._bar.refresh()
     console.close()
     last = bars(terminal.getvalue())[-1]
     assert re.fullmatch(shown, last), last
@@ -186,6 +212,7 @@ def test_describe_start_names_the_start_method_of_workers():
 
 RESULT = Result(
     run_dir=Path("logs/run"),
+    env_id="CartPole-v1",
     env_steps=1_000_010,
     updates=6251,
     episodes=4321,
@@ -194,11 +221,9 @@ RESULT = Result(
     last_100_return_mean=480.0,
     solved_at_env_steps=None,
     solved_at_seconds=None,
-    eval_return_mean=None,
-    eval_return_std=None,
-    eval_episodes=None,
-    eval_sampled_return_mean=None,
-    eval_sampled_return_std=None,
+    best_env_steps=None,
+    best_return_mean=None,
+    **result_fields({}),
     stop_reason="finished",
     error=None,
     engine="sync",
@@ -215,13 +240,25 @@ EVALUATED = {
     "eval_sampled_return_mean": 450.04,
     "eval_sampled_return_std": 49.5,
 }
+BEST = {"best_env_steps": 480_000, "best_return_mean": 499.96}
+BEST_EVALUATED = {
+    "eval_best_return_mean": 498.0,
+    "eval_best_return_std": 0.0,
+    "eval_best_sampled_return_mean": 497.04,
+    "eval_best_sampled_return_std": 7.0,
+}
 COUNTS = "1,000,010 env steps in 12.3 s (81,038 a second), 4,321 episodes"
 SOLVED_LINE = "solved after 345,678 env steps, 4.2 s"
 EVALUATION_LINE = (
     "evaluation over 100 episodes: greedy 500.0 +- 0.2, sampled 450.0 +- 49.5 "
     "(mean return, standard deviation)"
 )
+BEST_LINE = "best parameters, after 480,000 env steps (mean return 500.0 in training)"
+BEST_EVALUATION_LINE = f"{BEST_LINE}: greedy 498.0 +- 0.0, sampled 497.0 +- 7.0"
+CUT_LINE = "7 episodes did not end in evaluation, and were cut: --eval-max-steps"
+RESUME = "go on with it: python -m vecac.train --resume logs/run"
 AGAIN = "play it again: python -m vecac.evaluate logs/run"
+LATEST = f"{AGAIN} --checkpoint latest"
 
 
 @pytest.mark.parametrize(
@@ -231,13 +268,42 @@ AGAIN = "play it again: python -m vecac.evaluate logs/run"
         (EVALUATED, [f"finished: {COUNTS}", EVALUATION_LINE, AGAIN]),
         (SOLVED, [f"finished: {COUNTS}", SOLVED_LINE, AGAIN]),
         ({}, [f"finished: {COUNTS}", AGAIN]),
-        ({"stop_reason": "interrupted"}, [f"interrupted: {COUNTS}", AGAIN]),
+        ({"stop_reason": "interrupted"}, [f"interrupted: {COUNTS}", RESUME, AGAIN]),
+        ({"stop_reason": "interrupted"} | BEST, [f"interrupted: {COUNTS}", BEST_LINE, RESUME, AGAIN]),
         (
             {"stop_reason": "target_reached"} | EVALUATED,
             [f"target reached: {COUNTS}", EVALUATION_LINE, AGAIN],
         ),
+        (
+            EVALUATED | BEST | BEST_EVALUATED,
+            [f"finished: {COUNTS}", EVALUATION_LINE, BEST_EVALUATION_LINE, LATEST],
+        ),
+        (
+            EVALUATED | BEST | BEST_EVALUATED | {"eval_return_mean": 498.0, "eval_return_std": 0.0},
+            [
+                f"finished: {COUNTS}",
+                EVALUATION_LINE.replace("500.0 +- 0.2", "498.0 +- 0.0"),
+                BEST_EVALUATION_LINE,
+                AGAIN,
+            ],
+        ),
+        (
+            EVALUATED | BEST | {"best_env_steps": 1_000_010, "eval_best_return_mean": 499.96},
+            [f"finished: {COUNTS}", EVALUATION_LINE, AGAIN],
+        ),
+        (EVALUATED | {"eval_cut_episodes": 7}, [f"finished: {COUNTS}", EVALUATION_LINE, CUT_LINE, AGAIN]),
     ],
-    ids=["solved", "unsolved", "solved, not evaluated", "no evaluation", "interrupted", "target"],
+    ids=[
+        *("solved", "unsolved", "solved, not evaluated", "no evaluation", "interrupted"),
+        *(
+            "interrupted, with a best",
+            "target",
+            "the last is better",
+            "as good",
+            "the last is the best",
+            "cut",
+        ),
+    ],
 )
 def test_describe_result(changes, lines):
     result = Result(**{**vars(RESULT), **changes})

@@ -26,6 +26,7 @@ def run(tmp_path_factory):
         eval_episodes=6,
         log_interval=1000,
         learning_rate=1e-3,
+        seed=9,  # ends worse than it was
         log_dir=str(tmp_path_factory.mktemp("logs")),
         quiet=True,
     )
@@ -40,17 +41,31 @@ def evaluate(run, capsys, *flags):
 
 
 def test_latest_repeats_the_runs_own_final_evaluation(run, capsys):
-    greedy = evaluate(run, capsys, "--episodes", "6")
+    greedy = evaluate(run, capsys, "--episodes", "6", "--checkpoint", "latest")
     assert (greedy["return_mean"], greedy["return_std"]) == (run.eval_return_mean, run.eval_return_std)
     assert (greedy["episodes"], greedy["env_steps"], greedy["policy"]) == (6, run.env_steps, "greedy")
-    sampled = evaluate(run, capsys, "--episodes", "6", "--sampled")
+    sampled = evaluate(run, capsys, "--episodes", "6", "--sampled", "--checkpoint", "latest")
     assert sampled["return_mean"] == run.eval_sampled_return_mean
 
 
-def test_best_is_another_checkpoint(run, capsys):
-    best = evaluate(run, capsys, "--episodes", "2", "--checkpoint", "best")
-    assert best["checkpoint"] == "best"
-    assert best["env_steps"] <= run.env_steps
+@pytest.mark.parametrize("flags", [(), ("--checkpoint", "best")])
+def test_best_repeats_the_evaluation_of_the_best_parameters(run, capsys, flags):
+    assert run.best_env_steps < run.env_steps
+    greedy = evaluate(run, capsys, "--episodes", "6", *flags)
+    assert (greedy["checkpoint"], greedy["env_steps"]) == ("best", run.best_env_steps)
+    assert (greedy["return_mean"], greedy["return_std"]) == (
+        run.eval_best_return_mean,
+        run.eval_best_return_std,
+    )
+    sampled = evaluate(run, capsys, "--episodes", "6", "--sampled", *flags)
+    assert sampled["return_mean"] == run.eval_best_sampled_return_mean
+
+
+def test_episodes_that_are_cut_are_counted(run, capsys):
+    summary = evaluate(run, capsys, "--episodes", "6", "--max-steps", "8")
+    assert (summary["cut_episodes"], summary["length_mean"]) == (6, 8.0)
+    assert main([str(run.run_dir), "--episodes", "6", "--max-steps", "8"]) == 0
+    assert capsys.readouterr().out.endswith("over 6 episodes, of which 6 did not end and were cut\n")
 
 
 def test_another_seed_plays_other_episodes(run, capsys):
@@ -62,7 +77,7 @@ def test_another_seed_plays_other_episodes(run, capsys):
 def test_without_json_it_is_a_sentence(run, capsys):
     assert main([str(run.run_dir), "--episodes", "2"]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("CartPole-v1, latest parameters after 5,0")
+    assert out.startswith("CartPole-v1, best parameters after 4,0")
     assert "over 2 episodes" in out
 
 

@@ -38,6 +38,7 @@ class Metronomes:
     """Three environments whose episodes last 1, 2 and 3 steps, each with the reward 1 a step."""
 
     num_envs, obs_size, num_actions = 3, 2, 2
+    max_episode_steps = None
 
     def reset(self, seeds=None):
         self.steps = 0
@@ -99,4 +100,42 @@ def test_how_many_environments_at_a_time():
 
 
 def test_it_stops_when_asked_to():
-    assert play(config(), 5, should_stop=lambda: True) is None
+    assert play(config(), 5, go_on=lambda episodes, steps: False) is None
+
+
+def test_it_tells_how_far_it_is():
+    told = []
+    play(config(num_envs=2), 3, go_on=lambda episodes, steps: told.append((episodes, steps)) or True)
+    assert told == [(0, 0), (0, 3)]  # three environments, whose first episodes end at their second step
+    told.clear()
+    play(
+        config(num_envs=2, engine="async", start_method="fork"),
+        4,
+        go_on=lambda *far: told.append(far) or True,
+    )
+    assert told == [(0, 0), (0, 2), (2, 4), (2, 6), (2, 8), (2, 10)]  # a dead row, then three more steps
+
+
+def test_an_environment_without_a_time_limit_is_cut():
+    result = play(config("Unlimited", eval_max_steps=7), 5)
+    assert (list(result.lengths), result.cut) == ([7] * 5, 5)
+    with closing(make_evaluation_environments(config("Unlimited"), 5)) as environments:
+        assert environments.max_episode_steps == 10_000
+
+
+@pytest.mark.parametrize(
+    ("env_id", "asked", "limit"),
+    [("CartPole-v1", 0, None), ("CartPole-v1", 499, 499), ("CartPole-v1", 501, None)],
+)
+def test_an_environments_own_time_limit_counts_unless_it_is_longer(env_id, asked, limit):
+    settings = Config(env_id=env_id, eval_max_steps=asked, engine="vector")
+    with closing(make_evaluation_environments(settings, 5)) as environments:
+        assert environments.max_episode_steps == limit
+
+
+def test_episodes_that_end_in_time_are_not_counted_as_cut():
+    """CountingEnv's first episode terminates at its second step, the second is truncated at its third."""
+    settings = config(eval_max_steps=3, engine="async", start_method="fork", num_envs=2)
+    result = play(settings, 4)
+    assert sorted(result.lengths) == [2, 2, 3, 3]
+    assert result.cut == 2

@@ -197,10 +197,12 @@ def test_the_result_has_exactly_the_documented_fields():
     values = {field.name: index for index, field in enumerate(fields(Result))}
     content = Result(**values).to_dict()
     assert list(content) == [
-        "env_steps", "updates", "episodes", "seconds", "env_steps_per_s", "last_100_return_mean",
-        "solved_at_env_steps", "solved_at_seconds", "eval_return_mean", "eval_return_std", "eval_episodes",
-        "eval_sampled_return_mean", "eval_sampled_return_std", "stop_reason", "error", "engine", "learner",
-        "device", "device_requested", "seed",
+        "env_id", "env_steps", "updates", "episodes", "seconds", "env_steps_per_s", "last_100_return_mean",
+        "solved_at_env_steps", "solved_at_seconds", "best_env_steps", "best_return_mean", "eval_return_mean",
+        "eval_return_std", "eval_sampled_return_mean", "eval_sampled_return_std", "eval_best_return_mean",
+        "eval_best_return_std", "eval_best_sampled_return_mean", "eval_best_sampled_return_std",
+        "eval_episodes", "eval_cut_episodes", "stop_reason", "error", "engine", "learner", "device",
+        "device_requested", "seed",
     ]  # fmt: skip
     assert content == {name: values[name] for name in content}
     assert set(values) - set(content) == {"run_dir"}

@@ -201,6 +201,7 @@ def test_result_json_of_a_finished_run(start):
     run.now += 1000  # the evaluation's time does not count
     result = run.finish("finished", EVALUATIONS)
     assert result == {
+        "env_id": "CartPole-v1",
         "env_steps": 205,
         "updates": 2,
         "episodes": 4,
@@ -209,11 +210,18 @@ def test_result_json_of_a_finished_run(start):
         "last_100_return_mean": None,
         "solved_at_env_steps": None,
         "solved_at_seconds": None,
+        "best_env_steps": None,
+        "best_return_mean": None,
         "eval_return_mean": 2.0,
         "eval_return_std": 1.0,
-        "eval_episodes": 2,
         "eval_sampled_return_mean": 4.0,
         "eval_sampled_return_std": 4.0,
+        "eval_best_return_mean": None,
+        "eval_best_return_std": None,
+        "eval_best_sampled_return_mean": None,
+        "eval_best_sampled_return_std": None,
+        "eval_episodes": 2,
+        "eval_cut_episodes": 0,
         "stop_reason": "finished",
         "error": None,
         "engine": "sync",
@@ -235,13 +243,7 @@ def test_result_json_of_a_run_that_was_cut_off(start, stop_reason):
     error = "EnvironmentFault: environment 3 broke" if stop_reason == "failed" else None
     result = run.finish(stop_reason, error=error)
     assert (result["stop_reason"], result["error"]) == (stop_reason, error)
-    assert {name: result[name] for name in result if name.startswith("eval")} == {
-        "eval_return_mean": None,
-        "eval_return_std": None,
-        "eval_episodes": None,
-        "eval_sampled_return_mean": None,
-        "eval_sampled_return_std": None,
-    }
+    assert all(result[name] is None for name in result if name.startswith("eval"))
     assert run.saved("latest") == 120
     assert run.rows_at() == [120]
 

@@ -61,8 +61,9 @@ OTHERWISE = {
     "seed": 2, "log_dir": "elsewhere", "run_name": "other",
 }  # fmt: skip
 ALLOWED = {
-    "total_timesteps": 9000, "device": "cuda", "num_threads": 2, "eval_episodes": 0, "target_return": 300.0,
-    "quiet": True, "log_interval": 50, "checkpoint_interval": 5.0, "step_timeout": 5.0,
+    "total_timesteps": 9000, "device": "cuda", "num_threads": 2, "eval_episodes": 0, "eval_max_steps": 9,
+    "target_return": 300.0, "quiet": True, "log_interval": 50, "checkpoint_interval": 5.0,
+    "step_timeout": 5.0,
 }  # fmt: skip
 
 
@@ -277,6 +278,13 @@ def test_flags_left_out_stand_for_what_is_saved(run_dir):
     saved = write(run_dir, seed=9, gamma=0.5)
     assert saved_defaults(["--quiet", "--resume", str(run_dir), "--seed", "3"]) == saved
     assert saved_defaults([f"--resume={run_dir}"]) == saved
+
+
+def test_quiet_holds_for_one_command(run_dir):
+    saved = write(run_dir, quiet=True)
+    assert saved_defaults(["--resume", str(run_dir)]) == replace(saved, quiet=False)
+    assert saved_run(Config(resume=str(run_dir))).config.quiet is False
+    assert saved_run(Config(resume=str(run_dir), quiet=True)).config.quiet is True
 
 
 @pytest.mark.parametrize("argv", ["", "--quiet", "--resume", "--resume=", "--seed 3 --resume", "--resumed x"])

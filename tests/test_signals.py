@@ -44,21 +44,27 @@ class Training:
 
     def ends(self, number):
         """Check how the signal ended the run; returns its result."""
-        stdout = self._process.communicate(timeout=60)[0]
-        seconds = time.monotonic() - self._sent_at
-        print(f"ended {seconds:.2f} s after the signal")
-        assert self._stderr.read_text() == ""
-        assert self._process.returncode == 128 + number
-        # The helpers of multiprocessing follow their master a moment later.
-        assert wait_until(lambda: not self.alive(), seconds=3), self.alive()
-        assert seconds < ENDED_WITHIN
+        stdout = self.ends_in_time(128 + number)
         assert [line for line in stdout.splitlines() if line.startswith("interrupted: ")]
+        assert stdout.splitlines()[-2] == f"go on with it: python -m vecac.train --resume {self.dir}"
         result = json.loads((self.dir / "result.json").read_text())
         assert result["stop_reason"] == "interrupted"
         assert result["eval_return_mean"] is None
         saved = checkpoint.load(self.dir / "checkpoints" / "latest.pt")
         assert (saved["env_steps"], saved["updates"]) == (result["env_steps"], result["updates"])
         return result
+
+    def ends_in_time(self, code):
+        """Check that it ends with this exit code and leaves nobody behind; returns what it printed."""
+        stdout = self._process.communicate(timeout=60)[0]
+        seconds = time.monotonic() - self._sent_at
+        print(f"ended {seconds:.2f} s after the signal")
+        assert self._stderr.read_text() == ""
+        assert self._process.returncode == code
+        # The helpers of multiprocessing follow their master a moment later.
+        assert wait_until(lambda: not self.alive(), seconds=3), self.alive()
+        assert seconds < ENDED_WITHIN
+        return stdout
 
     def alive(self):
         return group_members(self._process.pid)
@@ -118,7 +124,11 @@ def test_a_signal_during_the_final_evaluation(training, backend, number):
     assert wait_until(lambda: checkpoint.load(latest)["env_steps"] >= 100)  # the parameters are final
     time.sleep(0.3)
     run.send(number)
-    assert run.ends(number)["env_steps"] >= 100
+    stdout = run.ends_in_time(0)
+    assert "the evaluation was stopped, and is missing\nfinished: " in stdout
+    result = json.loads((run.dir / "result.json").read_text())
+    assert (result["stop_reason"], result["eval_return_mean"]) == ("finished", None)
+    assert result["env_steps"] >= 100
 
 
 def test_a_second_ctrl_c_ends_a_run_whose_environments_are_stuck(training):

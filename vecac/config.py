@@ -69,6 +69,8 @@ class Config:
     """Stop once the mean return of the last 100 episodes reaches this."""
     eval_episodes: int = 100
     """Episodes of the greedy and of the sampled evaluation at the end; 0 for none."""
+    eval_max_steps: int = 0
+    """Steps after which an evaluated episode is cut; 0 is 10,000 where the environment has no time limit."""
     engine: Literal["sync", "async", "vector", "fused", "auto"] = "sync"
     """One process, a process each, their own vector form, a kernel that learns too; auto: the fastest."""
     learner: Literal["auto", "torch", "compiled"] = "auto"
@@ -252,6 +254,7 @@ _RANGES: dict[str, Rule] = {
     "checkpoint_interval": _POSITIVE,
     "resume": _NOT_EMPTY,
     "eval_episodes": _at_least(0),
+    "eval_max_steps": _at_least(0),
 }
 
 

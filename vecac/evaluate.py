@@ -17,7 +17,8 @@ import tyro
 from vecac.command_line import run_command
 from vecac.config import WITHOUT_WORKERS, Config, flag
 from vecac.errors import EnvironmentFault, UsageError
-from vecac.saved_run import load_policy
+from vecac.recording.console import Console
+from vecac.saved_run import best_checkpoint, load_policy
 from vecac.stopping import StopRequest
 
 if TYPE_CHECKING:
@@ -31,12 +32,14 @@ class EvaluateOptions:
 
     run: Annotated[Path, tyro.conf.Positional]
     """The run folder, as vecac.train printed it."""
-    checkpoint: Literal["latest", "best"] = "latest"
-    """The last parameters, or those with the highest mean return in training."""
+    checkpoint: Literal["best", "latest"] | None = None
+    """Parameters with the highest mean return in training, or the last; left out, best if there are such."""
     episodes: int = 100
     """Episodes to play."""
     seed: int | None = None
     """Seed of the episodes; left out, those of the run's own final evaluation."""
+    max_steps: int = 0
+    """Steps after which an episode is cut; 0 is as in the run's own final evaluation."""
     sampled: bool = False
     """Draw actions from the policy instead of taking the most probable."""
     json: bool = False
@@ -47,6 +50,8 @@ class EvaluateOptions:
     def __post_init__(self) -> None:
         if self.episodes < 1:
             raise UsageError(f"{flag('episodes')} must be 1 or more, not {self.episodes}")
+        if self.max_steps < 0:
+            raise UsageError(f"{flag('max_steps')} must be 0 or more, not {self.max_steps}")
         if self.seed is not None and self.seed < 0:
             raise UsageError(f"{flag('seed')} must be 0 or more, not {self.seed}")
 
@@ -69,14 +74,21 @@ def _play(
                 f"{network.fc_pi.out_features} actions, the environment now has {sizes[0]} and {sizes[1]}: "
                 "use the environment that it was trained on"
             )
-        with stop:
+        console = Console(0, quiet=options.json)
+        policy = "sampled" if options.sampled else "greedy"
+
+        def go_on(episodes: int, steps: int) -> bool:
+            console.evaluation(policy, episodes, options.episodes, steps)
+            return not stop.requested()
+
+        with stop, closing(console):
             return evaluate(
                 network,
                 environments,
                 options.episodes,
                 sampled=options.sampled,
                 seed=config.seed,
-                should_stop=stop.requested,
+                go_on=go_on,
             )
 
 
@@ -110,9 +122,12 @@ def _window() -> Iterator[None]:
 
 
 def _command(options: EvaluateOptions) -> int:
-    config, network, content = load_policy(options.run, options.checkpoint)
+    checkpoint = options.checkpoint or best_checkpoint(options.run)
+    config, network, content = load_policy(options.run, checkpoint)
     if options.seed is not None:
         config = replace(config, seed=options.seed)
+    if options.max_steps:
+        config = replace(config, eval_max_steps=options.max_steps)
     if options.render:
         config = replace(config, engine="sync", **WITHOUT_WORKERS)
     stop = StopRequest()
@@ -121,12 +136,13 @@ def _command(options: EvaluateOptions) -> int:
         return stop.exit_code()
     summary = {
         "env_id": config.env_id,
-        "checkpoint": options.checkpoint,
+        "checkpoint": checkpoint,
         "env_steps": content["env_steps"],
         "policy": "sampled" if options.sampled else "greedy",
         "return_mean": result.mean,
         "return_std": result.std,
         "episodes": len(result.returns),
+        "cut_episodes": result.cut,
         "length_mean": result.mean_length,
         "seed": config.seed,
     }
@@ -134,6 +150,8 @@ def _command(options: EvaluateOptions) -> int:
         "{env_id}, {checkpoint} parameters after {env_steps:,} env steps, {policy}: return "
         "{return_mean:.1f} +- {return_std:.1f} over {episodes} episodes"
     )
+    if result.cut:
+        sentence += ", of which {cut_episodes} did not end and were cut"
     print(json.dumps(summary) if options.json else sentence.format(**summary))
     return 0
 

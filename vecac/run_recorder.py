@@ -1,6 +1,5 @@
 """Everything a run writes while it trains: log rows, checkpoints, the console, and its result."""
 
-import copy
 import math
 from collections.abc import Mapping
 from contextlib import suppress
@@ -13,12 +12,12 @@ from vecac.config import Config
 from vecac.engines.contracts import Engine, Report, Update
 from vecac.engines.device_faults import noted
 from vecac.engines.divergence import divergence, is_finite
-from vecac.engines.evaluation import Evaluation
+from vecac.engines.evaluation import Evaluation, result_fields
 from vecac.environments.registry import reward_threshold
 from vecac.errors import RunFault
-from vecac.plain import to_tensors
 from vecac.recording import checkpoint
 from vecac.recording.atomic import write_atomically
+from vecac.recording.best import BestCheckpoint
 from vecac.recording.clock import RunClock
 from vecac.recording.console import Console
 from vecac.recording.metrics import EpisodeStatistics, MetricsLog
@@ -30,6 +29,8 @@ StopReason = Literal["finished", "target_reached", "interrupted", "failed"]
 
 class RunRecorder:
     """Turns an engine's reports into rows, checkpoints and a result.
+
+    best: the best parameters so far.
 
     A checkpoint brings the rows before it on disk first, so that it can be gone on from; whatever cannot
     be written stays in memory until it can.
@@ -67,9 +68,8 @@ class RunRecorder:
         self._last_update: Update | None = None
         self._train_metrics: dict[str, float] = state.get("train_metrics", {})
         self._solved: tuple[int | None, float | None] = state.get("solved", (None, None))
-        self._best_mean: float = state.get("best_mean", -math.inf)
+        self.best = BestCheckpoint(run_dir / "checkpoints" / "best.pt", state.get("best_mean", -math.inf))
         self._has_diverged = self._has_ended = False
-        self._unsaved_best: dict[str, Any] | None = None
         self._unsaved_last: bytes | None = None
         self._clock_state = state.get("clock")
         self._clock = RunClock(self._clock_state)
@@ -126,6 +126,9 @@ class RunRecorder:
         self._console.close()
         self._require_numbers()
         self._save_end()
+        if self.stop_reason() is not None:
+            # Not at an interruption, whose row a resumed run cuts off: it must not find best.pt to be of it.
+            self._offer_best()
 
     def _save_end(self) -> None:
         """Save the last state, or what made it useless; once."""
@@ -149,7 +152,7 @@ class RunRecorder:
 
         Args:
             stop_reason: why the run ends.
-            evaluations: "greedy" and "sampled", or nothing.
+            evaluations: named as in evaluation.RESULT_PREFIXES, or nothing.
             error: what went wrong, if the run failed.
 
         Returns:
@@ -163,7 +166,7 @@ class RunRecorder:
         with noted(failures):  # a row can do without metrics that cannot be read
             self._last_metrics()
         with noted(failures):
-            self._write_last_row(stop_reason, evaluations.get("greedy"))
+            self._write_last_row(evaluations.get("greedy"))
         if failures:
             stop_reason, error = "failed", error or f"the last state could not be read: {failures[0]}"
         result = self._result(stop_reason, evaluations, error)
@@ -175,21 +178,20 @@ class RunRecorder:
             write_json(self._run_dir / "result.json", result.to_dict())
         return result
 
-    def _write_last_row(self, stop_reason: StopReason, greedy: Evaluation | None) -> None:
+    def _write_last_row(self, greedy: Evaluation | None) -> None:
         if self._engine.env_steps > self._clock.row_env_steps:
             evaluation: dict[str, float] = {}
             if greedy is not None:
                 evaluation = {"eval/mean_reward": greedy.mean, "eval/mean_ep_length": greedy.mean_length}
-            # A resumed run cuts off the row of an interruption, and must not find best.pt to be of it.
-            self._write_row(evaluation, is_kept=stop_reason in ("finished", "target_reached"))
+            self._write_row(evaluation)
 
     def _result(
         self, stop_reason: StopReason, evaluations: Mapping[str, Evaluation], error: str | None
     ) -> Result:
-        seconds, engine = self._clock.seconds(), self._engine
-        greedy, sampled = evaluations.get("greedy"), evaluations.get("sampled")
+        config, engine, seconds, best = self._config, self._engine, self._clock.seconds(), self.best.content()
         return Result(
             run_dir=self._run_dir,
+            env_id=config.env_id,
             env_steps=engine.env_steps,
             updates=engine.updates,
             episodes=self._statistics.episodes,
@@ -198,18 +200,16 @@ class RunRecorder:
             last_100_return_mean=self._statistics.last_100_return_mean,
             solved_at_env_steps=self._solved[0],
             solved_at_seconds=self._solved[1],
-            eval_return_mean=greedy.mean if greedy else None,
-            eval_return_std=greedy.std if greedy else None,
-            eval_episodes=len(greedy.returns) if greedy else None,
-            eval_sampled_return_mean=sampled.mean if sampled else None,
-            eval_sampled_return_std=sampled.std if sampled else None,
+            best_env_steps=None if best is None else best["env_steps"],
+            best_return_mean=None if best is None else self.best.mean,
+            **result_fields(evaluations),
             stop_reason=stop_reason,
             error=error,
-            engine=self._config.engine,
-            learner=self._config.learner,
+            engine=config.engine,
+            learner=config.learner,
             device=self._device,
-            device_requested=self._config.device,
-            seed=self._config.seed,
+            device_requested=config.device,
+            seed=config.seed,
         )
 
     def _next_row_at(self) -> int:
@@ -221,22 +221,21 @@ class RunRecorder:
         if self._engine.env_steps >= self._next_row_at() and self.stop_reason() is None:
             self._write_row({})
             self._require_numbers()
+            self._offer_best()
 
     def _require_numbers(self) -> None:
         """Raise the fault if learning has diverged."""
         if not is_finite(self._engine, self._last_metrics()):
             raise self._divergence()
 
-    def _write_row(self, extra: dict[str, float], is_kept: bool = True) -> None:
-        """Log the present state, and keep the parameters if their 100-episode mean is the best so far."""
+    def _write_row(self, extra: dict[str, float]) -> None:
+        """Log the present state."""
         env_steps, metrics = self._engine.env_steps, self._last_metrics()
         self._log.write(env_steps, self._statistics.row() | self._clock.row(env_steps) | metrics | extra)
-        mean = self._statistics.last_100_return_mean
-        is_best = is_kept and mean is not None and mean > self._best_mean
-        if mean is not None and is_best and self._engine.network.is_finite():
-            self._best_mean = mean
-            # A copy in the host's memory, which outlasts a GPU that fails before it is written.
-            self._unsaved_best = copy.deepcopy(to_tensors(self._content()))
+
+    def _offer_best(self) -> None:
+        """Keep the parameters, which are known to be numbers, if they are the best so far."""
+        self.best.offer(self._statistics.last_100_return_mean, self._content)
 
     def _last_metrics(self) -> dict[str, float]:
         """The train/ metrics of the last update, or of the last one before the run was resumed."""
@@ -267,12 +266,9 @@ class RunRecorder:
     def _save_pending(self) -> None:
         """Write whatever is not on disk yet: rows, then the best parameters, then the last state."""
         self._log.flush(durably=self._unsaved_last is not None)
-        folder = self._run_dir / "checkpoints"
-        if self._unsaved_best is not None:
-            checkpoint.save(folder / "best.pt", self._unsaved_best)
-            self._unsaved_best = None
+        self.best.save()
         if self._unsaved_last is not None:
-            write_atomically(folder / "latest.pt", self._unsaved_last)
+            write_atomically(self._run_dir / "checkpoints" / "latest.pt", self._unsaved_last)
             self._unsaved_last = None
 
     def _content(self) -> dict[str, Any]:
@@ -293,7 +289,7 @@ class RunRecorder:
             "statistics": self._statistics.state_dict(),
             "train_metrics": metrics,
             "solved": self._solved,
-            "best_mean": self._best_mean,
+            "best_mean": self.best.mean,
             "clock": self._clock.state_dict(),
             "log": self._log.position(),
         }

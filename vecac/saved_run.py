@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from vecac.engines.contracts import Engine
 
 MAY_CHANGE = (
-    *("total_timesteps", "device", "num_threads", "eval_episodes", "target_return", "quiet"),
+    *("total_timesteps", "device", "num_threads", "target_return", "quiet"),
+    *("eval_episodes", "eval_max_steps"),
     *("log_interval", "checkpoint_interval", "step_timeout"),
 )
 """What a resumed run may do otherwise. None of it changes what is learned on the way, except that torch
@@ -86,9 +87,9 @@ def saved_defaults(argv: Sequence[str]) -> Config:
     """What flags left out stand for: with --resume the saved run's settings, else Config's defaults."""
     for name, value in pairwise([*argv, ""]):
         if name == "--resume" and value:
-            return saved_config(Path(value))
+            return _to_go_on_with(Path(value))
         if name.startswith("--resume=") and name != "--resume=":
-            return saved_config(Path(name.partition("=")[2]))
+            return _to_go_on_with(Path(name.partition("=")[2]))
     return Config()
 
 
@@ -107,6 +108,11 @@ def saved_config(run_dir: Path) -> Config:
         raise UsageError(f"{run_dir / 'config.json'} is damaged: {error}") from error
 
 
+def _to_go_on_with(run_dir: Path) -> Config:
+    """The saved settings, but for --quiet, which holds for one command."""
+    return replace(saved_config(run_dir), quiet=False)
+
+
 def saved_run(config: Config) -> SavedRun:
     """The run that config.resume names, with the other settings that config was given.
 
@@ -117,7 +123,7 @@ def saved_run(config: Config) -> SavedRun:
 
     assert config.resume is not None
     run_dir = Path(config.resume)
-    saved = saved_config(run_dir)
+    saved = _to_go_on_with(run_dir)
     changes = _changes(config, saved)
     path = run_dir / "checkpoints" / "latest.pt"
     content = checkpoint.load(path)
@@ -135,6 +141,11 @@ def saved_run(config: Config) -> SavedRun:
             "it can only be raised"
         )
     return SavedRun(run_dir, changed, content, _notes(saved, changed, content))
+
+
+def best_checkpoint(run_dir: Path) -> str:
+    """The name of the checkpoint to play if none is named: the best, or the last before there is one."""
+    return "best" if (run_dir / "checkpoints" / "best.pt").exists() else "latest"
 
 
 def load_policy(run_dir: Path, name: str) -> tuple[Config, "ActorCritic", dict[str, Any]]:

@@ -24,8 +24,11 @@ from vecac.stopping import StopRequest
 
 if TYPE_CHECKING:
     from vecac.engines.contracts import Engine
-    from vecac.engines.evaluation import Evaluation
     from vecac.run_recorder import RunRecorder, StopReason
+
+
+FEW_UPDATES = 500
+"""Fewer than this are hardly ever enough."""
 
 
 def train(config: Config, stop: StopRequest | None = None) -> Result:
@@ -43,6 +46,8 @@ def train(config: Config, stop: StopRequest | None = None) -> Result:
         RunFault: an environment misbehaved, learning diverged, a GPU failed or the last state could not
             be saved; result.json tells of it too, if it can be written.
     """
+    from vecac.final_evaluation import evaluate_run
+
     stop = stop or StopRequest()
     with stop, ExitStack() as cleanup:
         saved = cleanup.enter_context(_saved(config))
@@ -54,16 +59,19 @@ def train(config: Config, stop: StopRequest | None = None) -> Result:
             with device_errors_as(_device_fault):
                 if saved is None:
                     engine.reset()
-                _tell_of_restarts(config, engine, console)
+                for line in engine.caveats():
+                    console.line(line)
                 recorder.start_clock()
                 stop_reason = _learn(engine, recorder, stop)
-                evaluations = _evaluate(config, engine, stop)
+                evaluations = evaluate_run(config, engine, recorder.best.content(), console, stop)
         except BaseException as error:
             recorder.finish("failed", error=f"{type(error).__name__}: {error}")
             raise
-        result = recorder.finish("interrupted" if stop.requested() else stop_reason, evaluations)
+        result = recorder.finish(stop_reason, evaluations)
     if result.stop_reason == "failed":
         raise RunFault(result.error)
+    if stop_reason != "interrupted" and stop.requested():
+        console.line("the evaluation was stopped, and is missing")
     console.line(describe_result(result))
     return result
 
@@ -112,7 +120,7 @@ def _set_up(
     else:
         run_dir = saved.run_dir
         choices = [*saved.go_on(engine, description), *choices]
-    for line in (describe_start(config, str(device), num_threads, run_dir), *choices):
+    for line in (describe_start(config, str(device), num_threads, run_dir), *choices, *_few_updates(config)):
         console.line(line)
     if (gpu := idle_gpu(config.device)) is not None:
         console.line(
@@ -135,18 +143,21 @@ def _fill(config: Config, engine: "Engine", description: dict[str, Any], run_dir
     checkpoint.save(run_dir / "checkpoints" / "latest.pt", content)
 
 
+def _few_updates(config: Config) -> list[str]:
+    """A line for a run that will hardly learn."""
+    updates = -(-config.total_timesteps // (config.num_envs * config.n_rollout))
+    if updates >= FEW_UPDATES:
+        return []
+    return [
+        f"only {updates:,} updates fit into {config.total_timesteps:,} env steps, too few to learn much: "
+        "raise --total-timesteps, or lower --num-envs or --n-rollout"
+    ]
+
+
 def _what_takes_long(config: Config) -> str:
     if config.learner == "compiled":
         return f"compiling kernels for {config.env_id} on this machine; they are kept for later runs"
     return f"starting {config.num_envs} environments"
-
-
-def _tell_of_restarts(config: Config, engine: "Engine", console: Console) -> None:
-    if not engine.resumes_exactly():
-        console.line(
-            f"{config.env_id} does not tell its inner state by get_state and set_state: resuming this run "
-            "will restart its episodes"
-        )
 
 
 def _learn(engine: "Engine", recorder: "RunRecorder", stop: StopRequest) -> "StopReason":
@@ -156,35 +167,6 @@ def _learn(engine: "Engine", recorder: "RunRecorder", stop: StopRequest) -> "Sto
         recorder.record(report)
     recorder.stop_clock()
     return stop_reason or "interrupted"
-
-
-def _evaluate(config: Config, engine: "Engine", stop: StopRequest) -> dict[str, "Evaluation"]:
-    """The greedy and the sampled evaluation; neither if there are no episodes or a signal came."""
-    from vecac.engines.evaluation import evaluate, make_evaluation_environments
-    from vecac.engines.gymnasium_engine import GymnasiumEngine
-
-    evaluations: dict[str, Evaluation] = {}
-    if config.eval_episodes == 0 or stop.requested():
-        return evaluations
-    if isinstance(engine, GymnasiumEngine) and config.engine == "async":
-        environments = engine.environments  # starting workers anew would take seconds
-    else:
-        engine.close()
-        environments = make_evaluation_environments(config, config.eval_episodes)
-    with closing(environments):
-        for name in ("greedy", "sampled"):
-            evaluation = evaluate(
-                engine.network,
-                environments,
-                config.eval_episodes,
-                sampled=name == "sampled",
-                seed=config.seed,
-                should_stop=stop.requested,
-            )
-            if evaluation is None:
-                return {}
-            evaluations[name] = evaluation
-    return evaluations
 
 
 def _command(config: Config) -> int:

@@ -83,8 +83,8 @@ class Engine(Protocol):
             UsageError: the state is another network's or engine's.
         """
 
-    def resumes_exactly(self) -> bool:
-        """Whether the episodes in progress can be saved and gone on with; asked after `reset`."""
+    def caveats(self) -> list[str]:
+        """What a run in this environment cannot do, a line each; asked after `reset`."""
 
     def reset(self) -> None:
         """Start the first episodes; called once."""

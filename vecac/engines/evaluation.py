@@ -3,8 +3,9 @@
 Shapes: N environments.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,13 +25,25 @@ enough for slow ones to be interrupted between two steps."""
 NUM_VECTOR_ENVS = 128
 """The same where they have a vector form, which steps many in hardly more time than one."""
 
+MAX_STEPS = 10_000
+"""Env steps after which an episode is cut if the environment has no time limit, and might not end."""
+
+RESULT_PREFIXES = {
+    "greedy": "eval",
+    "sampled": "eval_sampled",
+    "best_greedy": "eval_best",
+    "best_sampled": "eval_best_sampled",
+}
+"""What the evaluations of a run are called, of its last and its best parameters, and in result.json."""
+
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Undiscounted returns and lengths of the evaluated episodes."""
+    """Undiscounted returns and lengths of the evaluated episodes, and how many of them were cut."""
 
     returns: Sequence[float]
     lengths: Sequence[int]
+    cut: int = 0
 
     @property
     def mean(self) -> float:
@@ -48,20 +61,45 @@ class Evaluation:
         return float(np.mean(self.lengths))
 
 
+def result_fields(evaluations: Mapping[str, Evaluation]) -> dict[str, Any]:
+    """What result.json tells of evaluations named as in RESULT_PREFIXES; None where one is missing."""
+    fields: dict[str, Any] = {}
+    for name, prefix in RESULT_PREFIXES.items():
+        evaluation = evaluations.get(name)
+        fields[f"{prefix}_return_mean"] = None if evaluation is None else evaluation.mean
+        fields[f"{prefix}_return_std"] = None if evaluation is None else evaluation.std
+    greedy = evaluations.get("greedy")
+    fields["eval_episodes"] = None if greedy is None else len(greedy.returns)
+    # The last parameters may be the best: then these are the same evaluations.
+    different = {id(evaluation): evaluation.cut for evaluation in evaluations.values()}
+    fields["eval_cut_episodes"] = sum(different.values()) if different else None
+    return fields
+
+
+def cut_after(config: Config) -> int | None:
+    """Env steps after which an evaluated episode is cut; None if the environment's own limit comes first."""
+    own = find_spec(config.env_id).max_episode_steps
+    wanted = config.eval_max_steps or (MAX_STEPS if own is None else own)
+    return wanted if own is None or wanted < own else None
+
+
 def make_evaluation_environments(
     config: Config, episodes: int, render_mode: str | None = None
 ) -> Environments:
     """A good number of environments for `evaluate`: one to watch, a worker each as in training, else some."""
+    limit, spec = cut_after(config), find_spec(config.env_id)
     if config.engine == "fused":  # its environments learn; Gymnasium's own are the ones to be judged by
-        has_vector_form = find_spec(config.env_id).vector_entry_point is not None and render_mode is None
+        has_vector_form = spec.vector_entry_point is not None and render_mode is None
         config = replace(config, engine="vector" if has_vector_form else "sync")
+    if config.engine == "vector" and limit is not None and spec.entry_point is not None:
+        config = replace(config, engine="sync")  # a vector form takes no other limit than its own
     if render_mode:
         num_envs = 1
     elif config.engine == "async":
         num_envs = config.num_envs
     else:
         num_envs = min(episodes, NUM_VECTOR_ENVS if config.engine == "vector" else NUM_ENVS)
-    return make_environments(replace(config, num_envs=num_envs), render_mode)
+    return make_environments(replace(config, num_envs=num_envs), render_mode, limit)
 
 
 @torch.no_grad()
@@ -72,9 +110,9 @@ def evaluate(
     *,
     sampled: bool,
     seed: int,
-    should_stop: Callable[[], bool] = lambda: False,
+    go_on: Callable[[int, int], bool] = lambda episodes, env_steps: True,
 ) -> Evaluation | None:
-    """Play episodes, greedily or sampled; None if should_stop interrupted it.
+    """Play episodes, greedily or sampled; None if go_on interrupted it.
 
     Every environment plays a number of episodes that is fixed beforehand: taking whichever finish
     first would favour the short ones.
@@ -85,32 +123,32 @@ def evaluate(
         episodes: how many in all, at least 1.
         sampled: draw actions from the policy; otherwise take the most probable.
         seed: the run's; environments and sampling are seeded from its evaluation child.
-        should_stop: asked before every step.
+        go_on: told the episodes and env steps so far before every step.
     """
     device = next(network.parameters()).device
     sequence = seed_sequences(seed).evaluation
     generator = torch.Generator(device).manual_seed(torch_seed(sequence))
-    num_envs = environments.num_envs
-    quota_N = np.full(num_envs, episodes // num_envs)
-    quota_N[: episodes % num_envs] += 1
+    num_envs, limit = environments.num_envs, environments.max_episode_steps
+    quota_N = episodes // num_envs + (np.arange(num_envs) < episodes % num_envs)
     tracker = EpisodeTracker(num_envs)
-    counted: list[Episode] = []
+    counted, cut, env_steps = list[Episode](), 0, 0
     obs_ND = environments.reset(environment_seeds(sequence, num_envs))
     while quota_N.any():
-        if should_stop():
+        if not go_on(len(counted), env_steps):
             return None
         logits_NA = network.logits(torch.from_numpy(obs_ND).to(device))
-        if sampled:
-            action_N = sample_action(logits_NA, gumbel_noise(logits_NA.shape, generator))
-        else:
-            action_N = greedy_action(logits_NA)
+        noise_NA = gumbel_noise(logits_NA.shape, generator) if sampled else None
+        action_N = greedy_action(logits_NA) if noise_NA is None else sample_action(logits_NA, noise_NA)
         step = environments.step(action_N.cpu().numpy())
-        obs_ND = environments.obs
+        obs_ND, env_steps = environments.obs, env_steps + num_envs
         ended_N = step.terminated | step.truncated
         for episode in tracker.add(0, step.reward[None], ended_N[None], step.valid[None]):
             if quota_N[episode.environment]:
                 quota_N[episode.environment] -= 1
+                cut += episode.length == limit and not step.terminated[episode.environment]
                 counted.append(episode)
-    return Evaluation(
-        [episode.episode_return for episode in counted], [episode.length for episode in counted]
+    returns, lengths = (
+        [episode.episode_return for episode in counted],
+        [episode.length for episode in counted],
     )
+    return Evaluation(returns, lengths, int(cut))

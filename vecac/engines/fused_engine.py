@@ -126,9 +126,9 @@ class FusedEngine:
         self.reset()
         return [NEW_EPISODES]
 
-    def resumes_exactly(self) -> bool:
-        """Always: the environments are memory of this engine."""
-        return True
+    def caveats(self) -> list[str]:
+        """None: the environments are memory of this engine."""
+        return []
 
     def reset(self) -> None:
         """Start the first episodes; call once, before `iterate`."""

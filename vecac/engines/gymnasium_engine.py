@@ -85,9 +85,25 @@ class GymnasiumEngine:
         self._has_begun = self._can_go_on = True
         return [NEW_EPISODES, *notes] if episodes is None else notes
 
-    def resumes_exactly(self) -> bool:
-        """Whether the environments tell their state."""
-        return self._environments_state() is not None
+    def caveats(self) -> list[str]:
+        """What the environments do not tell, or keep to themselves."""
+        env_id, lines = self._config.env_id, []
+        if self._environments_state() is None:
+            lines.append(
+                f"{env_id} does not tell its inner state by get_state and set_state: resuming this run will "
+                "restart its episodes"
+            )
+        if wrappers := self.environments.normalisers():
+            returns = (
+                "; returns are reported as NormalizeReward scales them"
+                if "NormalizeReward" in wrappers
+                else ""
+            )
+            lines.append(
+                f"{env_id} is wrapped in {' and '.join(wrappers)}: each copy normalises by statistics of its "
+                f"own, which nothing saves, and which evaluation begins without{returns}"
+            )
+        return lines
 
     def reset(self) -> None:
         """Start the first episodes; call once, before `iterate`."""

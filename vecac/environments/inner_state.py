@@ -30,6 +30,9 @@ WITHOUT_MEMORY = frozenset(
 )
 """Gymnasium's wrappers that remember nothing of an episode."""
 
+NORMALISERS = frozenset(("NormalizeObservation", "NormalizeReward"))
+"""Gymnasium's wrappers that keep running statistics, each copy of an environment its own."""
+
 PLAIN_DTYPES = frozenset(np.dtype(kind).name for kind in ("?", *"bhiq", *"BHIQ", "float16", *"fdFD"))
 
 
@@ -101,6 +104,24 @@ def write_state(env: Any, state: dict[str, Any]) -> None:
             setattr(inner, name, value)
     if state["generator"] is not None:  # last, since set_state may draw from it
         inner.np_random.bit_generator.state = state["generator"]
+
+
+def normalisers(envs: VectorEnv[Any, Any, Any]) -> list[str]:
+    """Which of NORMALISERS are around each copy, or around a vector form of its own."""
+    if isinstance(envs, SyncVectorEnv | AsyncVectorEnv):
+        names: list[str] = envs.get_attr("normalisers")[0]
+        return names
+    return normalisers_around(envs)
+
+
+def normalisers_around(env: Any) -> list[str]:
+    """Which of NORMALISERS a single or a vector environment is wrapped in."""
+    found = []
+    while env is not env.unwrapped:
+        name = type(env).__name__
+        found += [name] if name in NORMALISERS and type(env).__module__.startswith("gymnasium.") else []
+        env = env.env
+    return found
 
 
 def is_plain(value: Any) -> bool:

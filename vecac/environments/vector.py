@@ -18,8 +18,9 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, Vecto
 from numpy.typing import NDArray
 
 from vecac.config import Config
+from vecac.environments.autoreset import AUTORESET_MODES, require_mode
 from vecac.environments.checks import require_finite, require_shape, to_float32
-from vecac.environments.inner_state import read_states, write_states
+from vecac.environments.inner_state import normalisers, read_states, write_states
 from vecac.environments.lean_sync import LeanSyncVectorEnv
 from vecac.environments.registry import find_spec, require_spaces
 from vecac.environments.supervision import (
@@ -33,12 +34,6 @@ from vecac.plain import require_like
 from vecac.seeding import environment_seeds, seed_sequences
 from vecac.transition import Transition
 
-AUTORESET_MODES = {
-    "next-step": AutoresetMode.NEXT_STEP,
-    "same-step": AutoresetMode.SAME_STEP,
-    "disabled": AutoresetMode.DISABLED,
-}
-
 
 class Environments:
     """N environments that step together; `obs` (N, D) float32 is what the next action is taken on.
@@ -47,10 +42,14 @@ class Environments:
         envs: a vector environment with a flat Box observation and a Discrete action space.
         seeds: one seed an environment, used by every `reset`. A vector environment that draws all
             its copies from one generator takes the first.
+        max_episode_steps: the time limit that the environments were given in place of their own, if any.
     """
 
-    def __init__(self, envs: VectorEnv[Any, Any, Any], seeds: Sequence[int]) -> None:
+    def __init__(
+        self, envs: VectorEnv[Any, Any, Any], seeds: Sequence[int], max_episode_steps: int | None = None
+    ) -> None:
         self._envs = envs
+        self.max_episode_steps = max_episode_steps
         self._seeds = list(seeds)
         self._mode: AutoresetMode = envs.metadata["autoreset_mode"]
         self._first_action = int(envs.single_action_space.start)  # type: ignore[attr-defined]
@@ -143,6 +142,10 @@ class Environments:
         self._guarded(write_states, self._envs, state["inner"], resets_next.tolist())
         self.obs, self._resets_next, self._steps = obs, resets_next, int(state["steps"])
 
+    def normalisers(self) -> list[str]:
+        """Wrappers of Gymnasium's around each copy that normalise by statistics of its own."""
+        return list(self._guarded(normalisers, self._envs))
+
     def close(self) -> None:
         """End the environments and their worker processes; never hangs, may be called twice."""
         if self._envs.closed:
@@ -210,19 +213,25 @@ class Environments:
         return reward, terminated, truncated
 
 
-def make_environments(config: Config, render_mode: str | None = None) -> Environments:
+def make_environments(
+    config: Config, render_mode: str | None = None, max_episode_steps: int | None = None
+) -> Environments:
     """Make config.num_envs copies of config.env_id on the backend config.engine; not reset yet.
 
     Args:
         config: its env_id, num_envs, engine, autoreset_mode, start_method, shared_memory and seed.
         render_mode: passed on to the environments of the sync and async engines.
+        max_episode_steps: a time limit in place of their own, of the same engines.
 
     Raises:
         UsageError: the environment is unknown or cannot be made, its spaces are not supported, or
             the backend does not have the autoreset mode.
     """
     try:
-        envs = _make_vector(config) if config.engine == "vector" else _make_copies(config, render_mode)
+        if config.engine == "vector":
+            envs = _make_vector(config)
+        else:
+            envs = _make_copies(config, render_mode, max_episode_steps)
     except UsageError:
         raise
     except EnvironmentFault as error:
@@ -231,19 +240,23 @@ def make_environments(config: Config, render_mode: str | None = None) -> Environ
         raise UsageError(f"--env-id {config.env_id} cannot be made: {error!r}") from error
     try:
         require_spaces(config.env_id, envs.single_observation_space, envs.single_action_space)
-        _require_mode(config, envs)
+        require_mode(config, envs)
     except UsageError:
         envs.close()
         raise
-    return Environments(envs, environment_seeds(seed_sequences(config.seed).environments, config.num_envs))
+    seeds = environment_seeds(seed_sequences(config.seed).environments, config.num_envs)
+    return Environments(envs, seeds, max_episode_steps)
 
 
-def _make_copies(config: Config, render_mode: str | None) -> VectorEnv[Any, Any, Any]:
+def _make_copies(
+    config: Config, render_mode: str | None, max_episode_steps: int | None
+) -> VectorEnv[Any, Any, Any]:
     spec = find_spec(config.env_id)
     if spec.entry_point is None:
         raise UsageError(f"--env-id {config.env_id} only has a vector form, which --engine vector trains on")
     factories = [
-        EnvironmentFactory(config.env_id, index, os.getpid(), render_mode) for index in range(config.num_envs)
+        EnvironmentFactory(config.env_id, index, os.getpid(), render_mode, max_episode_steps)
+        for index in range(config.num_envs)
     ]
     # Looked at before any worker starts: a vector environment of unsupported spaces fails obscurely.
     probe = factories[0]()
@@ -271,18 +284,3 @@ def _make_vector(config: Config) -> VectorEnv[Any, Any, Any]:
     if find_spec(config.env_id).vector_entry_point is None:
         raise UsageError(f"--env-id {config.env_id} has no vector form of its own: use --engine sync")
     return gym.make_vec(config.env_id, config.num_envs, vectorization_mode="vector_entry_point")
-
-
-def _require_mode(config: Config, envs: VectorEnv[Any, Any, Any]) -> None:
-    mode = envs.metadata.get("autoreset_mode")
-    names = {known: name for name, known in AUTORESET_MODES.items()}
-    if not isinstance(mode, AutoresetMode) or mode not in names:
-        raise UsageError(
-            f"--env-id {config.env_id} does not say how its vector form resets (its metadata has the "
-            f"autoreset_mode {mode!r}): use --engine sync"
-        )
-    if names[mode] != config.autoreset_mode:
-        raise UsageError(
-            f"--autoreset-mode {config.autoreset_mode} is not what the vector form of {config.env_id} "
-            f"does: use --autoreset-mode {names[mode]}, or --engine sync"
-        )

@@ -13,7 +13,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from vecac.environments.inner_state import read_state, write_state
+from vecac.environments.inner_state import normalisers_around, read_state, write_state
 from vecac.errors import EnvironmentFault, UsageError
 
 Observation = NDArray[np.generic]
@@ -30,16 +30,18 @@ class EnvironmentFactory:
     index: int
     owner_pid: int
     render_mode: str | None = None
+    max_episode_steps: int | None = None
 
     def __call__(self) -> "GuardedEnv | UnmadeEnv":
         """Make the environment; in a worker process, first take charge of its signals."""
         if os.getpid() != self.owner_pid:
             _leave_stopping_to_the_trainer()
         # An environment need not know render_mode; None is the same as leaving it out.
-        render: dict[str, Any] = {} if self.render_mode is None else {"render_mode": self.render_mode}
+        options = {"render_mode": self.render_mode, "max_episode_steps": self.max_episode_steps}
+        given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
         try:
             # GuardedEnv takes the place of Gymnasium's passive checker, which only looks at first calls.
-            return GuardedEnv(gym.make(self.env_id, disable_env_checker=True, **render), self.index)
+            return GuardedEnv(gym.make(self.env_id, disable_env_checker=True, **given), self.index)
         except BaseException as error:
             if os.getpid() == self.owner_pid:
                 raise
@@ -129,6 +131,11 @@ class GuardedEnv(gym.Wrapper[Observation, Any, Observation, Any]):
             # that reuses its buffer would overwrite it.
             obs = np.array(obs)
         return obs, reward, terminated, truncated, {}
+
+    @property
+    def normalisers(self) -> list[str]:
+        """Wrappers around the environment that normalise; see inner_state.py."""
+        return normalisers_around(self.env)
 
     @property
     def inner_state(self) -> Any:

@@ -86,7 +86,7 @@ class Console:
         if self._quiet:
             return
         if sys.stdout.isatty():
-            self._redraw(env_steps, mean_return)
+            self._redraw(_mean_return(mean_return), env_steps, self._total, " steps")
         elif time.monotonic() - self._printed_at >= LINE_SECONDS:
             self._printed_at = time.monotonic()
             left = (self._total - env_steps) / env_steps_per_s if env_steps else math.inf
@@ -95,30 +95,43 @@ class Console:
                 f"{_mean_return(mean_return)}, {max(0.0, left):.0f} s left"
             )
 
+    def evaluation(self, what: str, episodes: int, total: int, steps: int) -> None:
+        """Show how far an evaluation is: redraw the bar, or print a line every few seconds."""
+        if self._quiet:
+            return
+        if sys.stdout.isatty():
+            self._redraw(f"evaluating ({what})", episodes, total, " episodes")
+        elif time.monotonic() - self._printed_at >= LINE_SECONDS:
+            self._printed_at = time.monotonic()
+            self.line(f"evaluating ({what}): {episodes} of {total} episodes, {steps:,} steps")
+
     def close(self) -> None:
-        """Leave the bar as it stands."""
+        """Take the bar away."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
 
-    def _redraw(self, env_steps: int, mean_return: float) -> None:
+    def _redraw(self, text: str, done: int, total: int, unit: str) -> None:
+        if self._bar is not None and self._bar.unit != unit:
+            self.close()
         # A terminal may say it has no columns, and tqdm would show none: this says 80 then.
         width = shutil.get_terminal_size().columns
         layout = next(layout for least, layout in LAYOUTS if width >= least)
         bar = self._bar
         if bar is None:
             bar = self._bar = tqdm(
-                desc=_mean_return(mean_return),
-                total=self._total,
-                unit=" steps",
+                desc=text,
+                total=total,
+                unit=unit,
                 unit_scale=True,
                 file=sys.stdout,
                 ncols=width,
                 bar_format=layout,
+                leave=False,  # what the run prints next says more than half a bar
             )
         bar.ncols, bar.bar_format = width, layout
-        bar.set_description_str(_mean_return(mean_return), refresh=False)
-        bar.update(min(env_steps, self._total) - bar.n)  # beyond its total, tqdm shows no bar
+        bar.set_description_str(text, refresh=False)
+        bar.update(min(done, total) - bar.n)  # beyond its total, tqdm shows no bar
 
 
 def _mean_return(mean_return: float) -> str:
@@ -151,11 +164,44 @@ def describe_result(result: Result) -> str:
         lines.append(
             f"solved after {result.solved_at_env_steps:,} env steps, {result.solved_at_seconds:.1f} s"
         )
-    if result.eval_episodes is not None:
+    if result.eval_return_mean is not None:
+        last = _returns(result.eval_return_mean, result.eval_return_std)
+        sampled = _returns(result.eval_sampled_return_mean, result.eval_sampled_return_std)
         lines.append(
-            f"evaluation over {result.eval_episodes} episodes: greedy {result.eval_return_mean:.1f} +- "
-            f"{result.eval_return_std:.1f}, sampled {result.eval_sampled_return_mean:.1f} +- "
-            f"{result.eval_sampled_return_std:.1f} (mean return, standard deviation)"
+            f"evaluation over {result.eval_episodes} episodes: greedy {last}, sampled {sampled} "
+            "(mean return, standard deviation)"
         )
-    lines.append(f"play it again: python -m vecac.evaluate {shlex.quote(str(result.run_dir))}")
+    if result.best_env_steps is not None and result.best_env_steps != result.env_steps:
+        lines.append(_describe_best(result))
+    if result.eval_cut_episodes:
+        lines.append(
+            f"{result.eval_cut_episodes} episodes did not end in evaluation, and were cut: --eval-max-steps"
+        )
+    run_dir = shlex.quote(str(result.run_dir))
+    if result.stop_reason == "interrupted":
+        lines.append(f"go on with it: python -m vecac.train --resume {run_dir}")
+    better = " --checkpoint latest" if _is_last_better(result) else ""
+    lines.append(f"play it again: python -m vecac.evaluate {run_dir}{better}")
     return "\n".join(lines)
+
+
+def _describe_best(result: Result) -> str:
+    """The parameters of best.pt beside the last ones."""
+    line = (
+        f"best parameters, after {result.best_env_steps:,} env steps (mean return "
+        f"{result.best_return_mean:.1f} in training)"
+    )
+    if result.eval_best_return_mean is None:
+        return line
+    greedy = _returns(result.eval_best_return_mean, result.eval_best_return_std)
+    sampled = _returns(result.eval_best_sampled_return_mean, result.eval_best_sampled_return_std)
+    return f"{line}: greedy {greedy}, sampled {sampled}"
+
+
+def _is_last_better(result: Result) -> bool:
+    last, best = result.eval_return_mean, result.eval_best_return_mean
+    return last is not None and best is not None and last > best
+
+
+def _returns(mean: float | None, std: float | None) -> str:
+    return f"{mean:.1f} +- {std:.1f}"

@@ -30,11 +30,13 @@ class Result:
     """How a run ended; result.json holds every field but run_dir.
 
     Times count from the first env step, without start-up and evaluation. Evaluation fields are None
-    where none ran; solved_at is the first update after which the mean return of exactly the last 100
-    episodes reached the environment's reward_threshold.
+    where none ran, or where there is no best.pt; eval_cut_episodes counts those of all evaluations. solved_at
+    is the first update after which the mean return of exactly the last 100 episodes reached the
+    environment's reward_threshold; best is when that mean was highest, as best.pt has it.
     """
 
     run_dir: Path
+    env_id: str
     env_steps: int
     updates: int
     episodes: int
@@ -43,11 +45,18 @@ class Result:
     last_100_return_mean: float | None
     solved_at_env_steps: int | None
     solved_at_seconds: float | None
+    best_env_steps: int | None
+    best_return_mean: float | None
     eval_return_mean: float | None
     eval_return_std: float | None
-    eval_episodes: int | None
     eval_sampled_return_mean: float | None
     eval_sampled_return_std: float | None
+    eval_best_return_mean: float | None
+    eval_best_return_std: float | None
+    eval_best_sampled_return_mean: float | None
+    eval_best_sampled_return_std: float | None
+    eval_episodes: int | None
+    eval_cut_episodes: int | None
     stop_reason: str
     error: str | None
     engine: str

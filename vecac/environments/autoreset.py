@@ -1,0 +1,34 @@
+"""Gymnasium's autoreset modes: when an environment whose episode has ended is reset."""
+
+from typing import Any
+
+from gymnasium.vector import AutoresetMode, VectorEnv
+
+from vecac.config import Config
+from vecac.errors import UsageError
+
+AUTORESET_MODES = {
+    "next-step": AutoresetMode.NEXT_STEP,
+    "same-step": AutoresetMode.SAME_STEP,
+    "disabled": AutoresetMode.DISABLED,
+}
+
+
+def require_mode(config: Config, envs: VectorEnv[Any, Any, Any]) -> None:
+    """Refuse a vector environment that does not reset as config.autoreset_mode says.
+
+    Raises:
+        UsageError: it has another mode, or does not tell.
+    """
+    mode = envs.metadata.get("autoreset_mode")
+    names = {known: name for name, known in AUTORESET_MODES.items()}
+    if not isinstance(mode, AutoresetMode) or mode not in names:
+        raise UsageError(
+            f"--env-id {config.env_id} does not say how its vector form resets (its metadata has the "
+            f"autoreset_mode {mode!r}): use --engine sync"
+        )
+    if names[mode] != config.autoreset_mode:
+        raise UsageError(
+            f"--autoreset-mode {config.autoreset_mode} is not what the vector form of {config.env_id} "
+            f"does: use --autoreset-mode {names[mode]}, or --engine sync"
+        )

@@ -1,0 +1,55 @@
+"""The parameters with the highest mean return so far, in best.pt."""
+
+import copy
+import math
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from vecac.errors import UsageError
+from vecac.plain import to_tensors
+from vecac.recording import checkpoint
+
+
+class BestCheckpoint:
+    """Keeps the content of best.pt until it can be written.
+
+    mean: the mean return that came with it; minus infinity before there is any.
+
+    Args:
+        path: of best.pt.
+        mean: of an earlier process, which the run goes on from.
+    """
+
+    def __init__(self, path: Path, mean: float = -math.inf) -> None:
+        self._path = path
+        self.mean = mean
+        self._unsaved: dict[str, Any] | None = None
+
+    def offer(self, mean: float | None, content: Callable[[], dict[str, Any]]) -> None:
+        """Keep what content() gives if the mean is the highest so far; None is no mean."""
+        if mean is not None and mean > self.mean:
+            # A copy in the host's memory, which outlasts a GPU that fails before it is written.
+            self._unsaved = copy.deepcopy(to_tensors(content()))
+            self.mean = mean
+
+    def content(self) -> dict[str, Any] | None:
+        """What best.pt holds, whether it has been written yet or not; None if there is nothing."""
+        if self._unsaved is not None or not self._path.exists():
+            return self._unsaved
+        try:
+            return checkpoint.load(self._path)
+        except UsageError as error:
+            warnings.warn(str(error), stacklevel=2)
+            return None
+
+    def save(self) -> None:
+        """Write best.pt if it has changed.
+
+        Raises:
+            OSError: it could not be written; the next call tries again.
+        """
+        if self._unsaved is not None:
+            checkpoint.save(self._path, self._unsaved)
+            self._unsaved = None
