@@ -297,7 +297,3 @@ def test_help_explains_every_flag_and_waits_for_no_torch(module, options, said):
     imported = {line.rpartition("|")[2].strip() for line in stderr.splitlines()}
     assert "tyro" in imported  # or else nothing was measured
     assert not [name for name in imported if name.split(".")[0] == "torch"]
-
-
-def test_version_in_a_process_of_its_own():
-    assert run("-m", "vecac.train", "--version") == (0, f"vecac {vecac.__version__}\n", "")

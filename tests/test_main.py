@@ -50,3 +50,7 @@ def test_in_processes_of_their_own():
     code, stdout, stderr = run("-m", "vecac", "train", "--help")
     assert (code, stderr) == (0, "")
     assert "--num-envs" in stdout
+
+
+def test_version_in_a_process_of_its_own():
+    assert run("-m", "vecac.train", "--version") == (0, f"vecac {vecac.__version__}\n", "")
