@@ -1,15 +1,16 @@
 """README's tables say what the code says. Run this file to print them anew."""
 
 import dataclasses
-import importlib
+import json
 import re
 from pathlib import Path
 from typing import Literal, get_args, get_origin, get_type_hints
 
+from support import run
+
 import vecac
+from vecac import train
 from vecac.config import GROUPS, Config, flag
-from vecac.kernels import catalogue
-from vecac.kernels.compiling import compile_environment
 from vecac.recording.metrics import METRICS
 
 ROOT = Path(__file__).parent.parent
@@ -69,19 +70,24 @@ def test_links_lead_somewhere():
         assert (ROOT / target).exists(), target
 
 
-def test_the_environment_of_ones_own_compiles(monkeypatch, tmp_path):
-    monkeypatch.setattr(catalogue, "_ENVIRONMENTS", {})
+def test_the_environment_of_ones_own_is_a_whole_module_that_learns(monkeypatch, tmp_path):
+    """Pasted as it stands, and trained by the command below it."""
     (code,) = re.findall(r"```python\n(import math\n.*?)```", README, re.DOTALL)
-    (tmp_path / "readme_swing.py").write_text(code)
-    monkeypatch.syspath_prepend(tmp_path)
-    importlib.import_module("readme_swing")
-    environment = catalogue.find("Swing-v0")
-    reset, step, observe = compile_environment(environment)
-    state = reset((0.25,))
-    assert state == environment.reset((0.25,))
-    assert step(state, 2) == environment.step(state, 2)
-    assert observe(state) == environment.observe(state)
-    assert len(observe(state)) == environment.obs_size
+    (command,) = re.findall(r"^    python (-m vecac.train --env-id my_module:Swing.*)$", README, re.MULTILINE)
+    (tmp_path / "my_module.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    code, _, stderr = run(*command.split())
+    assert (code, stderr) == (0, "")
+    (run_dir,) = (tmp_path / "logs").iterdir()
+    assert json.loads((run_dir / "result.json").read_text())["eval_return_mean"] > 150
+
+
+def test_the_example_of_the_fastest_engine_learns(monkeypatch, tmp_path):
+    (flags,) = re.findall(r"^    python -m vecac.train (--engine auto [^#]*)", README, re.MULTILINE)
+    monkeypatch.chdir(tmp_path)
+    assert train.main([*flags.split(), "--eval-episodes", "0", "--quiet"]) == 0
+    (run_dir,) = (tmp_path / "logs").iterdir()
+    assert json.loads((run_dir / "result.json").read_text())["last_100_return_mean"] > 400
 
 
 if __name__ == "__main__":

@@ -53,6 +53,7 @@ class Console:
         """Print a line of its own; always on its way at once, since others read along."""
         if self._quiet:
             return
+        self._printed_at = time.monotonic()
         try:
             print(text, flush=True)
         except OSError:
@@ -88,7 +89,6 @@ class Console:
         if sys.stdout.isatty():
             self._redraw(_mean_return(mean_return), env_steps, self._total, " steps")
         elif time.monotonic() - self._printed_at >= LINE_SECONDS:
-            self._printed_at = time.monotonic()
             left = (self._total - env_steps) / env_steps_per_s if env_steps else math.inf
             self.line(
                 f"{env_steps:,} of {self._total:,} env steps, {env_steps_per_s:,.0f} a second, "
@@ -102,7 +102,6 @@ class Console:
         if sys.stdout.isatty():
             self._redraw(f"evaluating ({what})", episodes, total, " episodes")
         elif time.monotonic() - self._printed_at >= LINE_SECONDS:
-            self._printed_at = time.monotonic()
             self.line(f"evaluating ({what}): {episodes} of {total} episodes, {steps:,} steps")
 
     def close(self) -> None:
