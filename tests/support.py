@@ -12,6 +12,7 @@ from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
+import torch
 
 import vecac
 from vecac.recording import checkpoint
@@ -162,3 +163,12 @@ def saved(engine, tmp_path):
     """The engine's state, once to disk and back."""
     checkpoint.save(tmp_path / "state.pt", {"config": {}, **engine.state_dict()})
     return checkpoint.load(tmp_path / "state.pt")
+
+
+def bits(value):
+    """A state_dict with every tensor and array as its bytes, so that == compares bit by bit."""
+    if isinstance(value, torch.Tensor | np.ndarray):
+        return (str(value.dtype), tuple(value.shape), np.asarray(value).tobytes())
+    if isinstance(value, dict):
+        return {key: bits(item) for key, item in value.items()}
+    return [bits(item) for item in value] if isinstance(value, list | tuple) else value

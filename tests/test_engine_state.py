@@ -5,7 +5,7 @@ from contextlib import closing, contextmanager
 import numpy as np
 import pytest
 import torch
-from support import saved
+from support import bits, saved
 
 from vecac.config import Config
 from vecac.engines import gymnasium_engine
@@ -40,15 +40,6 @@ CASES += [{"engine": "fused", "learner": "compiled", "num_envs": 300, "num_threa
 def engine_of(config):
     with closing(make_engine(config, torch.device("cpu"), config.num_threads or 1)) as engine:
         yield engine
-
-
-def bits(value):
-    """A state_dict with every tensor and array as its bytes, so that == compares bit by bit."""
-    if isinstance(value, torch.Tensor | np.ndarray):
-        return (str(value.dtype), tuple(value.shape), np.asarray(value).tobytes())
-    if isinstance(value, dict):
-        return {key: bits(item) for key, item in value.items()}
-    return [bits(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def go_on(engine, calls):

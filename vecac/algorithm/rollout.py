@@ -4,7 +4,8 @@ Shapes: T rollout steps, N environments, D observation size.
 
 The environments write into host memory, the learner reads on its device. On the CPU both are the
 same tensors. For CUDA the host side is pinned: each observation is sent ahead as the policy needs
-it, everything else in one go when the rollout is complete.
+it, everything else in one go when the rollout is complete. Nothing waits for these copies: a row is
+written again in the next rollout, after the host has waited for the actions of a step of it.
 """
 
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vecac.transition import Transition
+
+PINNED_FOR = ("cuda",)
+"""Kinds of device that copy from pinned memory while the host goes on."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,8 @@ def _allocate(
 class Rollout:
     """The buffer. `tensors` is the learner's side; the arrays of the same names are the host's.
 
-    obs_rows and action_rows are the learner's obs_SND and action_TN, step by step.
+    obs_rows and action_rows are the learner's obs_SND and action_TN, step by step. is_pinned: whether
+    what is sent to the learner is to lie in pinned memory.
 
     Args:
         num_steps: T.
@@ -80,11 +85,12 @@ class Rollout:
         self.num_steps = num_steps
         self.num_envs = num_envs
         self.staged = device.type != "cpu" if staged is None else staged
+        self.is_pinned = device.type in PINNED_FOR
         sizes = (num_steps, num_envs, obs_size, hides_final_obs)
         self.tensors = _allocate(*sizes, device, pinned=False)
         self._host = self.tensors
         if self.staged:
-            self._host = _allocate(*sizes, torch.device("cpu"), pinned=device.type == "cuda")
+            self._host = _allocate(*sizes, torch.device("cpu"), pinned=self.is_pinned)
         # Views made once: indexing a tensor costs about as much as a small operation on it.
         self.obs_rows = self.tensors.obs_SND.unbind()
         self.action_rows = self.tensors.action_TN.unbind()

@@ -201,7 +201,7 @@ class TorchLearner:
         logits_SnA, value_Sn = self.network(self._needed_obs(rollout, envs))
         next_value_Tn = self._next_values(rollout, envs, value_Sn.detach())
         target_Tn = self._targets(rollout, envs, next_value_Tn)
-        rows_B = torch.from_numpy(rows).to(self.device, non_blocking=True)
+        rows_B = self._send(rollout, rows)
 
         def valid(block_Tn: Tensor) -> Tensor:
             return block_Tn.flatten(0, 1).index_select(0, rows_B)
@@ -227,8 +227,15 @@ class TorchLearner:
         obs_SnD = rollout.tensors.obs_SND[:, envs]
         if needed_Sn.all():
             return obs_SnD
-        unneeded_Sn = torch.from_numpy(~needed_Sn).to(self.device, non_blocking=True)
-        return obs_SnD.masked_fill(unneeded_Sn.unsqueeze(-1), 0.0)
+        return obs_SnD.masked_fill(self._send(rollout, ~needed_Sn).unsqueeze(-1), 0.0)
+
+    def _send(self, rollout: Rollout, found: NDArray[Any]) -> Tensor:
+        """An index or mask that was found on the host, contiguous, on the device, which is not waited for.
+
+        Pinned memory that is given up here is not used anew before the copy is done: torch sees to that.
+        """
+        tensor = torch.from_numpy(found)
+        return (tensor.pin_memory() if rollout.is_pinned else tensor).to(self.device, non_blocking=True)
 
     @torch.no_grad()
     def _next_values(self, rollout: Rollout, envs: slice, value_Sn: Tensor) -> Tensor:
@@ -239,9 +246,9 @@ class TorchLearner:
             return next_value_Tn
         # Found on the host, so that the device is not waited for. A terminated row needs no value.
         cut_off_Tn = rollout.truncated_TN[:, envs] & ~rollout.terminated_TN[:, envs]
-        where = tuple(torch.from_numpy(index).to(self.device) for index in np.nonzero(cut_off_Tn))
-        if len(where[0]) == 0:
+        if not cut_off_Tn.any():
             return next_value_Tn
+        where = self._send(rollout, np.stack(np.nonzero(cut_off_Tn))).unbind()
         _, final_value = self.network(final_obs_TND[:, envs][where])
         return next_value_Tn.index_put(where, final_value)
 
