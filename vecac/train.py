@@ -16,9 +16,10 @@ from vecac.command_line import run_command
 from vecac.config import GROUPS, Config
 from vecac.engines.device_faults import device_errors_as
 from vecac.errors import RunFault, UsageError
-from vecac.recording.console import Console, describe_result, describe_start
+from vecac.recording.console import Console
 from vecac.recording.folder_lock import locked
 from vecac.recording.run_folder import Result, create_run_folder, describe_run, require_log_dir, write_json
+from vecac.recording.summary import describe_result, describe_start
 from vecac.saved_run import SavedRun, saved_defaults, saved_run
 from vecac.stopping import StopRequest
 
