@@ -1,5 +1,6 @@
 """Training on a second device that is none: nothing changes on its way there, and nothing is waited for."""
 
+import os
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -10,6 +11,7 @@ import torch
 from second_device import META, Meta, Stream, storage
 from support import bits, saved
 
+from vecac.algorithm.network import ActorCritic
 from vecac.algorithm.rollout import Rollout
 from vecac.config import Config
 from vecac.engines.divergence import is_finite
@@ -18,6 +20,7 @@ from vecac.engines.gymnasium_engine import GymnasiumEngine
 from vecac.engines.learner import TorchLearner
 from vecac.environments.vector import make_environments
 from vecac.seeding import seed_sequences
+from vecac.train import train
 
 SCRIPTED = "scripted_environments:"
 ENGINES = [
@@ -209,6 +212,16 @@ def test_a_step_of_an_evaluation_waits_twice(sampled, meta):
         with meta:
             assert evaluate(engine.network, environments, 4, sampled=sampled, seed=1) is not None
         assert meta.waits == 2 * len(steps) > 0
+
+
+def test_workers_are_forked_before_anything_is_put_on_the_device(monkeypatch, tmp_path):
+    """A process that forks after its first call of CUDA leaves its children a CUDA that is broken."""
+    events, fork, to = [], os.fork, ActorCritic.to
+    monkeypatch.setattr(os, "fork", lambda: events.append("fork") or fork())
+    monkeypatch.setattr(ActorCritic, "to", lambda *args: events.append("to the device") or to(*args))
+    settings = {"engine": "async", "start_method": "fork", "num_envs": 2, "learner": "torch"}
+    train(Config(**settings, total_timesteps=20, eval_episodes=2, quiet=True, log_dir=str(tmp_path)))
+    assert events == ["fork", "fork", "to the device"]
 
 
 def test_tensors_on_both_devices_are_noticed(meta):

@@ -259,10 +259,3 @@ def test_auto_passes_a_gpu_over_and_says_that_none_was_measured(small, monkeypat
         "--device auto learns on the CPU; --device cuda would use the A GPU: which of them is faster has not "
         "been measured"
     ) in capsys.readouterr().out.splitlines()
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("mode", ["next-step", "same-step", "disabled"])
-def test_cuda_trains(small, mode):
-    result = train(replace(small, device="cuda", autoreset_mode=mode))
-    assert (result.stop_reason, result.device) == ("finished", "cuda")
