@@ -54,6 +54,7 @@ RANGES = {
     "checkpoint_interval": POSITIVE,
     "target_return": ([None, -1e9, 0, 475.5], []),
     "eval_episodes": COUNT_OR_NONE_OF_IT,
+    "eval_max_steps": COUNT_OR_NONE_OF_IT,
     "quiet": BOOL,
     "resume": ([None, "a", " a "], ["", " ", "\t\n", "a\0b"]),
 }
@@ -61,6 +62,7 @@ RANGES = {
 INT_FIELDS = [
     "num_envs", "n_rollout", "total_timesteps", "hidden_size", "num_threads", "seed", "log_interval",
     "eval_episodes",
+    "eval_max_steps",
 ]  # fmt: skip
 FLOAT_FIELDS = [
     "learning_rate", "gamma", "td_lambda", "reward_scale", "ent_coef", "vf_coef", "max_grad_norm",
@@ -201,7 +203,8 @@ def test_defaults():
         "bootstrap_truncated": True, "engine": "sync", "learner": "auto", "autoreset_mode": "next-step",
         "start_method": "default", "shared_memory": True, "step_timeout": 60.0, "device": "auto",
         "num_threads": 0, "seed": 1, "log_dir": "logs", "run_name": "vecac", "log_interval": 0,
-        "checkpoint_interval": 60.0, "target_return": None, "eval_episodes": 100, "quiet": False,
+        "checkpoint_interval": 60.0, "target_return": None, "eval_episodes": 100,
+        "eval_max_steps": 0, "quiet": False,
         "resume": None,
     }
     # fmt: on

@@ -89,7 +89,7 @@ def test_a_device_that_fails_in_the_end_fails_the_run(start, monkeypatch, error,
     run.update(100, [5] * 100, seconds=10.0)
     run.update(150, [6] * 100)
     if stops_first:
-        run.recorder.stop_clock()  # the last state is saved: what fails is to keep the best
+        run.recorder.stop_clock()  # the last state is saved, and the device is not needed any more
     monkeypatch.setattr("vecac.algorithm.network.ActorCritic.is_finite", fail)
     if not stops_first:
         monkeypatch.setattr("vecac.engines.learner.UpdateReport.read", fail)
@@ -99,11 +99,11 @@ def test_a_device_that_fails_in_the_end_fails_the_run(start, monkeypatch, error,
     assert row["train/loss"] == ("150.0" if stops_first else "")
     assert run.saved("latest") == (150 if stops_first else 100)
     assert run.saved("best") == 100
-    if stops_first and error:
-        assert result["error"] == error
-    else:
-        assert result["error"] == (error or f"the last state could not be read: {COMPLAINT}")
-    assert result["stop_reason"] == "failed"
+    if not stops_first:
+        error = error or f"the last state could not be read: {COMPLAINT}"
+    assert result["error"] == error
+    assert result["stop_reason"] == ("failed" if error else "finished")
+    assert result["best_env_steps"] == 100
 
 
 def test_a_row_whose_metrics_cannot_be_read_is_made_up_for_without_them(start, monkeypatch):

@@ -57,7 +57,7 @@ def test_a_forked_child_does_not_keep_the_lock_of_its_dead_parent(tmp_path):
 def test_a_run_in_progress_is_refused_and_workers_of_a_dead_one_are_no_obstacle(method, tmp_path):
     flags = ("--engine", "async", "--num-envs", "2", "--start-method", method, "--eval-episodes", "0")
     process = start(
-        *("-m", "vecac.train", *flags, "--log-dir", tmp_path, "--total-timesteps", "3000"),
+        *("-m", "vecac.train", *flags, "--log-dir", tmp_path, "--total-timesteps", "40000"),
         stderr=subprocess.DEVNULL,
     )
     try:

@@ -188,7 +188,7 @@ class RunRecorder:
     def _result(
         self, stop_reason: StopReason, evaluations: Mapping[str, Evaluation], error: str | None
     ) -> Result:
-        config, engine, seconds, best = self._config, self._engine, self._clock.seconds(), self.best.content()
+        config, engine, seconds, best = self._config, self._engine, self._clock.seconds(), self.best
         return Result(
             run_dir=self._run_dir,
             env_id=config.env_id,
@@ -200,8 +200,8 @@ class RunRecorder:
             last_100_return_mean=self._statistics.last_100_return_mean,
             solved_at_env_steps=self._solved[0],
             solved_at_seconds=self._solved[1],
-            best_env_steps=None if best is None else best["env_steps"],
-            best_return_mean=None if best is None else self.best.mean,
+            best_env_steps=best.env_steps,
+            best_return_mean=None if best.env_steps is None else best.mean,
             **result_fields(evaluations),
             stop_reason=stop_reason,
             error=error,

@@ -16,6 +16,7 @@ class BestCheckpoint:
     """Keeps the content of best.pt until it can be written.
 
     mean: the mean return that came with it; minus infinity before there is any.
+    env_steps: when that was; None before there is any.
 
     Args:
         path: of best.pt.
@@ -26,13 +27,15 @@ class BestCheckpoint:
         self._path = path
         self.mean = mean
         self._unsaved: dict[str, Any] | None = None
+        saved = self.content() if math.isfinite(mean) else None
+        self.env_steps: int | None = None if saved is None else saved["env_steps"]
 
     def offer(self, mean: float | None, content: Callable[[], dict[str, Any]]) -> None:
         """Keep what content() gives if the mean is the highest so far; None is no mean."""
         if mean is not None and mean > self.mean:
             # A copy in the host's memory, which outlasts a GPU that fails before it is written.
-            self._unsaved = copy.deepcopy(to_tensors(content()))
-            self.mean = mean
+            self._unsaved = unsaved = copy.deepcopy(to_tensors(content()))
+            self.mean, self.env_steps = mean, unsaved["env_steps"]
 
     def content(self) -> dict[str, Any] | None:
         """What best.pt holds, whether it has been written yet or not; None if there is nothing."""
