@@ -16,10 +16,10 @@ import tyro
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from vecac.command_line import run_command
 from vecac.environments.registry import reward_threshold
 from vecac.errors import UsageError
-from vecac.recording.run_folder import read_config
+from vecac.runs.run_folder import read_config
+from vecac.shell.command_line import run_command
 
 POINTS = 500
 INCHES, DOTS_PER_INCH = (10, 5), 100

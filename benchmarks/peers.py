@@ -25,9 +25,9 @@ from record import (
     write_record,
 )
 
-from vecac.command_line import run_command
 from vecac.config import flag
 from vecac.errors import UsageError
+from vecac.shell.command_line import run_command
 
 FUSED = "fused"
 TRAINING = "training"

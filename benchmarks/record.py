@@ -12,7 +12,7 @@ from typing import Any
 
 import vecac
 from vecac.errors import UsageError
-from vecac.recording.run_folder import git_commit, write_json
+from vecac.runs.run_folder import git_commit, write_json
 
 PACKAGES = ("torch", "gymnasium", "numpy")
 

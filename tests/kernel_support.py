@@ -5,8 +5,8 @@ import numpy as np
 import torch
 
 from vecac.algorithm.rollout import Rollout
-from vecac.engines.kernel_parameters import torch_views
 from vecac.kernels.environment import CompiledEnvironment
+from vecac.learners.kernel_parameters import torch_views
 from vecac.transition import Transition
 
 # state: position, steps so far. Terminates where the position leaves [-1, 1]; obs has D = 5, A = 3.

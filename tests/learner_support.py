@@ -6,8 +6,8 @@ import torch
 
 from vecac.algorithm.rollout import Rollout
 from vecac.config import Config
-from vecac.engines.learner import TorchLearner
 from vecac.environments.vector import make_environments
+from vecac.learners.torch_learner import TorchLearner
 from vecac.seeding import seed_sequences
 
 T = N = 6  # equal on purpose: mixed-up axes then have the right shape and the wrong numbers

@@ -11,10 +11,10 @@ from vecac.algorithm.td import LossTerms
 from vecac.config import Config
 from vecac.engines.contracts import Report
 from vecac.engines.evaluation import Evaluation
-from vecac.engines.learner import BlockReport, UpdateReport
+from vecac.learners.torch_learner import BlockReport, UpdateReport
 from vecac.recording import checkpoint, clock
-from vecac.recording.console import Console
-from vecac.run_recorder import RunRecorder
+from vecac.runs.run_recorder import RunRecorder
+from vecac.shell.console import Console
 from vecac.transition import Episode
 
 EVALUATIONS = {

@@ -127,7 +127,7 @@ def settings_of_runs():
 def check_a_run(changes, engine, capsys, monkeypatch):
     changes = {name: value for name, value in changes.items() if is_bearable(name, value)}
     options = TINY | {"engine": engine} | changes
-    monkeypatch.setattr("vecac.command_line._parse", lambda *_: Config(**options))
+    monkeypatch.setattr("vecac.shell.command_line._parse", lambda *_: Config(**options))
     ending(vecac.train.main, [], capsys)
     assert not [path for path in Path().iterdir() if path.name != "logs"]
 
@@ -285,7 +285,7 @@ def test_checkpoints_with_one_wrong_value_at_length(engine, learner, elsewhere, 
 @FUZZED
 def test_run_names_cannot_leave_the_log_folder(name, elsewhere, capsys, monkeypatch):
     options = TINY | {"engine": "fused", "eval_episodes": 0, "total_timesteps": 1}
-    monkeypatch.setattr("vecac.command_line._parse", lambda *_: Config(**options, run_name=name))
+    monkeypatch.setattr("vecac.shell.command_line._parse", lambda *_: Config(**options, run_name=name))
     before = {*Path("logs").glob("*")}
     code = ending(vecac.train.main, [], capsys)
     made = {*Path("logs").glob("*")} - before

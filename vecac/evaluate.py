@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from vecac.command_line import run_command
 from vecac.config import WITHOUT_WORKERS, Config, flag
 from vecac.errors import EnvironmentFault, UsageError
-from vecac.recording.console import Console
-from vecac.saved_run import best_checkpoint, load_policy
-from vecac.stopping import StopRequest
+from vecac.runs.saved_run import best_checkpoint, load_policy
+from vecac.shell.command_line import run_command
+from vecac.shell.console import Console
+from vecac.shell.stopping import StopRequest
 
 if TYPE_CHECKING:
     from vecac.algorithm.network import ActorCritic

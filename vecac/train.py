@@ -12,20 +12,20 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vecac.command_line import run_command
 from vecac.config import GROUPS, Config
 from vecac.engines.device_faults import device_errors_as
 from vecac.errors import RunFault, UsageError
-from vecac.recording.console import Console
-from vecac.recording.folder_lock import locked
-from vecac.recording.run_folder import Result, create_run_folder, describe_run, require_log_dir, write_json
-from vecac.recording.summary import describe_result, describe_start
-from vecac.saved_run import SavedRun, saved_defaults, saved_run
-from vecac.stopping import StopRequest
+from vecac.runs.folder_lock import locked
+from vecac.runs.run_folder import Result, create_run_folder, describe_run, require_log_dir, write_json
+from vecac.runs.saved_run import SavedRun, saved_defaults, saved_run
+from vecac.shell.command_line import run_command
+from vecac.shell.console import Console
+from vecac.shell.stopping import StopRequest
+from vecac.shell.summary import describe_result, describe_start
 
 if TYPE_CHECKING:
     from vecac.engines.contracts import Engine
-    from vecac.run_recorder import RunRecorder, StopReason
+    from vecac.runs.run_recorder import RunRecorder, StopReason
 
 
 FEW_UPDATES = 500
@@ -47,7 +47,7 @@ def train(config: Config, stop: StopRequest | None = None) -> Result:
         RunFault: an environment misbehaved, learning diverged, a GPU failed or the last state could not
             be saved; result.json tells of it too, if it can be written.
     """
-    from vecac.final_evaluation import evaluate_run
+    from vecac.runs.final_evaluation import evaluate_run
 
     stop = stop or StopRequest()
     with stop, ExitStack() as cleanup:
@@ -105,7 +105,7 @@ def _set_up(
     """The resolved config, the engine and the recorder of a run in its folder; tells what is about to run."""
     from vecac.engines.hardware import choose_threads, idle_gpu, resolve_device, torch_threads
     from vecac.engines.selection import make_engine, resolve
-    from vecac.run_recorder import RunRecorder
+    from vecac.runs.run_recorder import RunRecorder
 
     device = resolve_device(config.device)
     config, choices = resolve(config, device)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vecac.kernels.drivers.fused import GOLDEN_GAMMA, next_uniform
 from vecac.kernels.environment import CompiledEnvironment
-from vecac.kernels.fused import GOLDEN_GAMMA, next_uniform
 
 
 def find_fault(

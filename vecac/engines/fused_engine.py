@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 
 from vecac.algorithm.network import ActorCritic
 from vecac.config import Config
-from vecac.engines.block_threads import BlockThreads
 from vecac.engines.compiled_faults import find_fault
 from vecac.engines.contracts import CALL_SECONDS, NEW_EPISODES, Report
-from vecac.engines.kernel_parameters import KernelParameters, aligned
 from vecac.errors import EnvironmentFault
-from vecac.kernels import fused
-from vecac.kernels.compiling import compile_environment, specialise
+from vecac.kernels.drivers import fused
 from vecac.kernels.environment import CompiledEnvironment
-from vecac.kernels.model import Model
+from vecac.kernels.mathematics.model import Model
+from vecac.kernels.plumbing.compiling import compile_environment, specialise
+from vecac.learners.block_threads import BlockThreads
+from vecac.learners.kernel_parameters import KernelParameters, aligned
 from vecac.plain import fill
 from vecac.seeding import SeedSequences, restart_sequence, seed_sequences
 from vecac.transition import Episode

@@ -9,11 +9,11 @@ from vecac.config import Config
 from vecac.engines.compiled_form import require_same_sizes, require_same_steps
 from vecac.engines.contracts import Engine, Learner
 from vecac.engines.gymnasium_engine import GymnasiumEngine
-from vecac.engines.learner import TorchLearner
 from vecac.environments.registry import find_spec
 from vecac.environments.vector import Environments, make_environments
 from vecac.errors import UsageError
 from vecac.kernels.catalogue import find, registered
+from vecac.learners.torch_learner import TorchLearner
 from vecac.seeding import seed_sequences
 
 
@@ -82,7 +82,7 @@ def make_learner(
     sizes, seeds = (environments.obs_size, environments.num_actions), seed_sequences(config.seed)
     if config.learner == "torch":
         return TorchLearner(config, *sizes, device, seeds)
-    from vecac.engines.compiled_learner import CompiledLearner  # here, since numba may be missing
+    from vecac.learners.compiled_learner import CompiledLearner  # here, since numba may be missing
 
     return CompiledLearner(config, *sizes, num_threads, seeds)
 

@@ -1,8 +1,8 @@
 """The environments that have a compiled form."""
 
-from vecac.kernels.cartpole import CARTPOLE
 from vecac.kernels.environment import CompiledEnvironment
-from vecac.kernels.mountain_car import MOUNTAIN_CAR
+from vecac.kernels.environments.cartpole import CARTPOLE
+from vecac.kernels.environments.mountain_car import MOUNTAIN_CAR
 
 _ENVIRONMENTS = {"CartPole-v1": CARTPOLE, "MountainCar-v0": MOUNTAIN_CAR}
 

@@ -2,19 +2,17 @@
 
 from collections.abc import Callable
 
-from vecac.recording.console import Console
-
 
 class Saver:
     """Tries to write, and tells the user once when that begins to fail, and once when it works again.
 
     Args:
-        console: where it is told.
+        warn: tells the user.
         place: the run folder, as the user knows it.
     """
 
-    def __init__(self, console: Console, place: str) -> None:
-        self._console = console
+    def __init__(self, warn: Callable[[str], None], place: str) -> None:
+        self._warn = warn
         self._place = place
         self.failure: str | None = None
 
@@ -24,13 +22,13 @@ class Saver:
             write()
         except OSError as error:
             if self.failure is None:
-                self._console.warning(
+                self._warn(
                     f"{self._place} cannot be written to: {error.strerror}; training goes on, and saving is "
                     "tried again"
                 )
             self.failure = error.strerror or str(error)
             return False
         if self.failure is not None:
-            self._console.warning(f"{self._place} can be written to again")
+            self._warn(f"{self._place} can be written to again")
             self.failure = None
         return True

@@ -1,0 +1,202 @@
+"""A compiled environment that is not Gymnasium's by the same name is refused, where they can be compared."""
+
+import dataclasses
+import math
+
+import gymnasium as gym
+import kernel_support
+import numpy as np
+import pytest
+import torch
+from kernel_support import LINE, LineEnv
+from support import explained, run
+
+from vecac.config import Config
+from vecac.engines.compiled_form import require_same_steps
+from vecac.engines.selection import make_engine
+from vecac.errors import UsageError
+from vecac.kernels.catalogue import find, registered
+from vecac.kernels.environments.cartpole import CARTPOLE
+from vecac.kernels.environments.mountain_car import MOUNTAIN_CAR
+
+
+class HiddenLineEnv(LineEnv):
+    """Keeps its state elsewhere, and has another under the name `state`."""
+
+    state = (7.0, 7.0)
+
+    def reset(self, *, seed=None, options=None):
+        gym.Env.reset(self, seed=seed)
+        self.hidden = self.first()
+        return np.array(kernel_support.observe(self.hidden), np.float32), {}
+
+    def first(self):
+        return kernel_support.reset((self.np_random.uniform(),))
+
+    def step(self, action):
+        self.hidden, reward, terminated = kernel_support.step(self.hidden, action)
+        return np.array(kernel_support.observe(self.hidden), np.float32), reward, terminated, False, {}
+
+
+class ElsewhereLineEnv(HiddenLineEnv):
+    """Begins elsewhere than the compiled form, and does not tell where."""
+
+    def first(self):
+        return 0.25, 3.0
+
+
+class TellingLineEnv(ElsewhereLineEnv):
+    """Tells."""
+
+    def get_state(self):
+        return list(self.hidden)
+
+    def set_state(self, state):
+        self.hidden = tuple(state)
+
+
+for env_class in (HiddenLineEnv, TellingLineEnv, ElsewhereLineEnv):
+    gym.register(env_class.__name__.replace("Env", "-v0"), env_class, max_episode_steps=6)
+
+COMPARABLE = ("Line-v0", "HiddenLine-v0", "TellingLine-v0")
+
+
+def compare(env_id, environment):
+    require_same_steps(env_id, environment, (environment.reset, environment.step, environment.observe))
+
+
+def changed(environment, what):
+    """The environment with a mistake in it."""
+
+    def step(state, action):
+        after, reward, terminated = environment.step(state, action)
+        if what == "state":
+            after = (after[0] + 1e-4, *after[1:])
+        return after, reward + 1e-3 * (what == "reward"), terminated or (what == "end" and after[0] > -0.45)
+
+    def observe(state):
+        return (environment.observe(state)[0] + 1e-4, *environment.observe(state)[1:])
+
+    return dataclasses.replace(
+        environment, step=step, **{"observe": observe} if what == "observation" else {}
+    )
+
+
+@pytest.mark.parametrize("env_id", [*registered(), *COMPARABLE, "ElsewhereLine-v0"])
+def test_the_right_form_is_taken(env_id):
+    compare(env_id, find(env_id) or LINE)
+
+
+@pytest.mark.parametrize("what", ["state", "reward", "end"])
+@pytest.mark.parametrize(
+    ("env_id", "environment"),
+    [("CartPole-v1", CARTPOLE), ("MountainCar-v0", MOUNTAIN_CAR), *((env_id, LINE) for env_id in COMPARABLE)],
+)
+def test_a_form_that_steps_otherwise_is_refused(env_id, environment, what):
+    with pytest.raises(
+        UsageError, match=rf"^--env-id {env_id}: after action \d in the state \(.*make them one"
+    ):
+        compare(env_id, changed(environment, what))
+
+
+def test_a_form_that_shows_something_else_is_refused():
+    for env_id, environment in (("CartPole-v1", CARTPOLE), ("TellingLine-v0", LINE)):
+        with pytest.raises(UsageError, match="in the first state"):
+            compare(env_id, changed(environment, "observation"))
+
+
+def test_where_no_state_is_known_to_both_nothing_is_compared():
+    compare("ElsewhereLine-v0", changed(LINE, "reward"))
+
+
+def test_what_a_compiled_form_raises_is_left_to_the_run():
+    def step(state, action):
+        raise ValueError
+
+    compare("Line-v0", dataclasses.replace(LINE, step=step))
+
+
+def test_rounding_to_float32_is_not_held_against_a_form():
+    def step(state, action):
+        (a, b), reward, terminated = LINE.step(state, action)
+        return (float(np.float32(a)), b), float(np.float32(reward)), terminated
+
+    compare("HiddenLine-v0", dataclasses.replace(LINE, step=step))
+
+
+def test_an_engine_is_not_made_of_another_environments_form(monkeypatch):
+    monkeypatch.setattr("vecac.engines.selection.find", lambda env_id: LINE)
+    config = Config(env_id="Line-v0", engine="fused", learner="compiled")
+    make_engine(config, torch.device("cpu"), 1).close()
+    heavy = dataclasses.replace(LINE, step=heavier_step)
+    monkeypatch.setattr("vecac.engines.selection.find", lambda env_id: heavy)
+    with pytest.raises(UsageError, match="its compiled form has the observation, reward and termination"):
+        make_engine(config, torch.device("cpu"), 1)
+
+
+def heavier_step(state, action):
+    position, steps = state
+    position = position + 0.29 * (action - 1) + 0.05
+    return (position, steps + 1.0), 10.0 * position, math.fabs(position) > 1.0
+
+
+MINE = """
+import far
+import gymnasium as gym
+import numpy as np
+from vecac.kernels.catalogue import register
+from vecac.kernels.environment import CompiledEnvironment
+
+def reset(uniforms):
+    return (0.0,)
+
+def step(state, action):
+    return (state[0] + 1.0,), REWARD, state[0] >= 9.0
+
+def observe(state):
+    return state
+
+REWARD = far.REWARD
+
+class Mine(gym.Env):
+    observation_space, action_space = gym.spaces.Box(0, 99, (1,), np.float32), gym.spaces.Discrete(2)
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.steps = 0.0
+        return np.zeros(1, np.float32), {}
+    def step(self, action):
+        self.steps += 1.0
+        return np.array([self.steps], np.float32), GYM, self.steps >= 10.0, False, {}
+
+GYM = far.REWARD
+
+gym.register("Mine-v0", Mine)
+form = CompiledEnvironment(reset, step, observe, num_uniforms=1, state_size=1, obs_size=1, num_actions=2)
+register("Mine-v0", form)
+"""
+
+
+def test_training_and_evaluation_are_of_one_environment_whatever_changed(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    arguments = (
+        "-B",
+        "-m",
+        "vecac.train",
+        "--env-id",
+        "mine:Mine-v0",
+        "--engine",
+        "fused",
+        "--log-dir",
+        tmp_path,
+    )
+    arguments += ("--total-timesteps", "3000", "--eval-episodes", "2")
+    (tmp_path / "mine.py").write_text(MINE)
+    for reward in (1.0, 5.0):
+        (tmp_path / "far.py").write_text(f"REWARD = {reward}")
+        code, stdout, stderr = run(*arguments)
+        assert (code, stderr) == (0, "")
+        assert f"greedy {10 * reward:.1f}" in stdout
+        csv = sorted(tmp_path.glob("mine-*/progress.csv"))[-1].read_text()
+        assert csv.splitlines()[-1].startswith(f"{10 * reward},")
+    (tmp_path / "mine.py").write_text(MINE.replace("GYM = far.REWARD", "GYM = 2.0"))
+    assert "after action" in explained(*run(*arguments))

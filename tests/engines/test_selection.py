@@ -1,0 +1,141 @@
+"""Which engine and learner a run gets, and what it is told about them."""
+
+import builtins
+import dataclasses
+import sys
+from contextlib import closing
+
+import pytest
+import scripted_environments  # noqa: F401  (registers environments)
+import torch
+
+from vecac.config import Config
+from vecac.engines.fused_engine import FusedEngine
+from vecac.engines.gymnasium_engine import GymnasiumEngine
+from vecac.engines.selection import make_engine, resolve
+from vecac.environments.vector import Environments
+from vecac.errors import UsageError
+from vecac.kernels.environments.cartpole import CARTPOLE
+from vecac.learners.compiled_learner import CompiledLearner
+from vecac.learners.torch_learner import TorchLearner
+
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+
+
+def choose(on=CPU, **settings):
+    config, lines = resolve(Config(**settings), on)
+    return config.engine, config.learner, lines
+
+
+@pytest.fixture
+def no_numba(monkeypatch):
+    """As if numba were not installed."""
+    real_import = builtins.__import__
+
+    def fail(name, *args, **kwargs):
+        if name == "numba":
+            raise ModuleNotFoundError("No module named 'numba'")
+        return real_import(name, *args, **kwargs)
+
+    monkeypatch.delitem(sys.modules, "numba", raising=False)
+    monkeypatch.setattr(builtins, "__import__", fail)
+
+
+@pytest.mark.parametrize(
+    ("settings", "engine", "learner", "said"),
+    [
+        ({}, "fused", "compiled", "CartPole-v1 has a compiled form"),
+        ({"env_id": "MountainCar-v0"}, "fused", "compiled", "MountainCar-v0 has a compiled form"),
+        ({"env_id": "Acrobot-v1"}, "sync", "compiled", "Acrobot-v1 has no compiled form"),
+        ({"td_lambda": 0.5}, "vector", "torch", "kernels have no --td-lambda"),
+        ({"learner": "torch"}, "vector", "torch", "it does not learn by --learner torch"),
+        ({"autoreset_mode": "disabled"}, "sync", "compiled", "it has no --autoreset-mode disabled"),
+        ({"device": "cuda"}, "vector", "torch", "kernels run on the CPU, not on --device cuda"),
+    ],
+)
+def test_engine_auto(settings, engine, learner, said):
+    chosen, learnt_by, lines = choose(engine="auto", **settings)
+    assert (chosen, learnt_by) == (engine, learner)
+    assert lines[0].startswith(f"--engine auto: {engine}, since ")
+    assert said in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("on", "settings", "learner", "said"),
+    [
+        (CPU, {}, "compiled", "it is the fastest on the CPU"),
+        (CPU, {"engine": "async"}, "compiled", "it is the fastest on the CPU"),
+        (CPU, {"td_lambda": 0.5}, "torch", "kernels have no --td-lambda"),
+        (CUDA, {"device": "cuda"}, "torch", "kernels run on the CPU, not on --device cuda"),
+    ],
+)
+def test_learner_auto(on, settings, learner, said):
+    engine, chosen, lines = choose(on, **settings)
+    assert (engine, chosen) == (settings.get("engine", "sync"), learner)
+    assert lines == [f"--learner auto: {learner}, since {said}"]
+
+
+@pytest.mark.parametrize("learner", ["torch", "compiled"])
+def test_what_is_named_is_taken_without_a_word(learner):
+    assert choose(learner=learner) == ("sync", learner, [])
+    assert choose(engine="fused") == ("fused", "compiled", [])
+
+
+def test_fused_without_a_compiled_form_is_refused():
+    with pytest.raises(
+        UsageError, match="Acrobot-v1 has no compiled form, as CartPole-v1 and MountainCar-v0"
+    ):
+        choose(engine="fused", env_id="Acrobot-v1")
+
+
+@pytest.mark.usefixtures("no_numba")
+def test_without_numba_fused_is_refused_and_all_else_works():
+    for settings in ({"engine": "fused"}, {"learner": "compiled"}):
+        with pytest.raises(UsageError, match=r"numba, which compiles the kernels, .*pip install"):
+            choose(**settings)
+    engine, learner, lines = choose(engine="auto")
+    assert (engine, learner) == ("vector", "torch")
+    assert "pip install numba" in lines[0]
+    assert choose()[:2] == ("sync", "torch")
+
+
+@pytest.mark.parametrize(
+    ("settings", "engine", "learner"),
+    [
+        ({"engine": "fused"}, FusedEngine, None),
+        ({"learner": "compiled"}, GymnasiumEngine, CompiledLearner),
+        ({"engine": "vector", "learner": "torch"}, GymnasiumEngine, TorchLearner),
+    ],
+)
+def test_the_engine_is_what_was_resolved(settings, engine, learner):
+    config, _ = resolve(Config(num_envs=2, **settings), CPU)
+    with closing(make_engine(config, CPU, 1)) as made:
+        assert type(made) is engine
+        assert learner is None or type(made._learner) is learner
+        made.reset()
+        made.iterate(1)
+        assert made.updates == 1
+
+
+@pytest.mark.parametrize(("name", "size"), [("obs_size", 5), ("num_actions", 3)])
+def test_a_compiled_form_of_other_sizes_than_gymnasiums_is_refused(monkeypatch, name, size):
+    other = dataclasses.replace(CARTPOLE, **{name: size})
+    monkeypatch.setattr("vecac.engines.selection.find", lambda env_id: other)
+    with pytest.raises(UsageError, match=f"^--env-id CartPole-v1: its compiled form has {name} {size}, Gym"):
+        make_engine(Config(engine="fused", learner="compiled"), CPU, 1)
+
+
+def test_the_time_limit_is_the_registered_one():
+    config, _ = resolve(Config(engine="fused", env_id="MountainCar-v0", num_envs=1, n_rollout=200), CPU)
+    with closing(make_engine(config, CPU, 1)) as made:
+        made.reset()
+        assert [episode.length for episode in made.iterate(1).episodes] == [200]
+
+
+def test_environments_are_closed_where_no_learner_can_be_made(monkeypatch):
+    closed = []
+    monkeypatch.setattr("vecac.engines.selection.make_learner", lambda *_: 1 / 0)
+    monkeypatch.setattr(Environments, "close", lambda environments: closed.append(environments.num_envs))
+    with pytest.raises(ZeroDivisionError):
+        make_engine(Config(learner="torch", num_envs=1), CPU, 1)
+    assert closed == [1]

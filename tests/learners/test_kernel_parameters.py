@@ -1,0 +1,109 @@
+"""torch and the kernels look at the same memory."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from vecac.config import Config
+from vecac.kernels.mathematics.policy import SETTINGS, SUMS
+from vecac.learners.kernel_parameters import KernelParameters, KernelUpdate, aligned, flat
+from vecac.seeding import seed_sequences
+
+
+def make(obs_size=5, num_actions=3):
+    return KernelParameters(Config(hidden_size=8), obs_size, num_actions, seed_sequences(1))
+
+
+def test_the_network_is_the_kernels_memory_both_ways():
+    shared = make()
+    record = shared.model.parameters[0]
+    with torch.no_grad():
+        for parameter in shared.network.parameters():
+            parameter.fill_(2.0)
+        shared.network.fc_v.bias.fill_(3.0)
+    assert (record["fc1_weight"][:5] == 2).all()
+    assert not record["fc1_weight"][5:].any()  # padding
+    assert record["heads_bias"].tolist() == [2, 2, 2, 3]
+    shared.model.parameters_n[:] = 7.0
+    assert all((parameter == 7).all() for parameter in shared.network.parameters())
+    record["fc1_weight"][1, 6] = 9.0
+    assert shared.network.fc1.weight[6, 1] == 9
+    assert {name: tuple(p.shape) for name, p in shared.network.named_parameters()} == {
+        "fc1.weight": (8, 5),
+        "fc1.bias": (8,),
+        "fc_pi.weight": (3, 8),
+        "fc_pi.bias": (3,),
+        "fc_v.weight": (1, 8),
+        "fc_v.bias": (1,),
+    }
+
+
+def test_the_optimizer_shows_the_kernels_moments():
+    shared = make()
+    shared.model.mean_n[:], shared.model.square_n[:] = 2.0, 3.0
+    adam = torch.optim.Adam(shared.network.parameters())
+    adam.load_state_dict(shared.optimizer_state(7, 0.25))  # torch takes it
+    state = adam.state_dict()
+    assert state["param_groups"][0]["eps"] == 1e-8
+    assert state["param_groups"][0]["lr"] == 0.25
+    assert len(state["state"]) == 6
+    for moments in state["state"].values():
+        assert moments["step"] == 7
+        assert (moments["exp_avg"] == 2).all()
+        assert (moments["exp_avg_sq"] == 3).all()
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_records_start_at_a_cache_line(count):
+    records = aligned(count, np.dtype([("a", np.float32, 3)]))
+    assert records.ctypes.data % 64 == 0
+    assert len(records) == count
+    assert not flat(records).any()
+
+
+def settings_of(config, time_limit=None):
+    return KernelParameters(config, 4, 2, seed_sequences(1), time_limit).model.settings[0]
+
+
+def test_settings_left_out_mean_no_limit():
+    settings = settings_of(Config())
+    assert settings["max_grad_norm"] == settings["anneal_over"] == math.inf
+    assert settings["time_limit"] > 10**18
+    assert settings["gamma"] == np.float32(0.98)
+    assert settings["bootstrap_truncated"] == 1
+    config = Config(max_grad_norm=0.5, anneal_lr=True, total_timesteps=77, bootstrap_truncated=False)
+    settings = settings_of(config, 200)
+    assert [settings[name].item() for name in ("max_grad_norm", "anneal_over", "time_limit")] == [
+        0.5,
+        77,
+        200,
+    ]
+    assert settings["bootstrap_truncated"] == 0
+    assert set(SETTINGS.names) <= {*Config().to_dict(), "anneal_over", "time_limit"}
+
+
+def test_metrics_are_means_over_the_rows_of_all_blocks():
+    sums = np.zeros(2, SUMS)
+    # targets 0, 4 and values 1, 3: errors -1, 1; Var[error] = 1, Var[target] = 4
+    sums[0] = (1, 2.0, 3.0, 0.5, -1.0, 1.0, 0.0, 0.0)
+    sums[1] = (1, 4.0, 5.0, 0.7, 1.0, 1.0, 4.0, 16.0)
+    metrics = KernelUpdate(sums, 0.25, 1e-3, vf_coef=0.5, ent_coef=0.1).read()
+    assert metrics == pytest.approx(
+        {
+            "train/loss": 3 + 0.5 * 4 - 0.1 * 0.6,
+            "train/policy_loss": 3,
+            "train/value_loss": 4,
+            "train/entropy": 0.6,
+            "train/grad_norm": 0.25,
+            "train/explained_variance": 0.75,
+            "train/learning_rate": 1e-3,
+        }
+    )
+
+
+def test_equal_targets_have_no_variance_to_explain():
+    sums = np.zeros(1, SUMS)
+    sums[0] = (3, 0, 0, 0, 0.3, 0.05, 0.3, 0.03)
+    assert math.isnan(KernelUpdate(sums, 0.0, 0.0, 1.0, 0.0).read()["train/explained_variance"])

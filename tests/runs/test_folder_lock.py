@@ -1,0 +1,75 @@
+import os
+import signal
+import subprocess
+
+import pytest
+from support import group_members, kill_group, run, start, wait_until
+
+from vecac.errors import UsageError
+from vecac.runs.folder_lock import locked
+
+HOLD = "import sys, time; from pathlib import Path; from vecac.runs.folder_lock import locked\n" + (
+    "with locked(Path(sys.argv[1])):\n print('locked', flush=True); time.sleep(60)"
+)
+
+
+def holder(folder, program=HOLD):
+    process = start("-c", program, folder, stderr=None)
+    assert process.stdout.readline() == "locked\n"
+    return process
+
+
+def test_one_process_at_a_time(tmp_path):
+    process = holder(tmp_path)
+    with pytest.raises(UsageError, match=f"--resume {tmp_path}: that run is still running"), locked(tmp_path):
+        pass
+    process.kill()
+    process.communicate()
+    with locked(tmp_path):
+        pass
+    with locked(tmp_path):  # and it is given back
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_there_must_be_a_folder(tmp_path):
+    (tmp_path / "file").touch()
+    for name in ("missing", "file"):
+        with pytest.raises(UsageError, match="is not a run folder"), locked(tmp_path / name):
+            pass
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_does_not_keep_the_lock_of_its_dead_parent(tmp_path):
+    child = "import os\n" + HOLD.replace("print(", "os.fork() or time.sleep(60); print(")
+    process = holder(tmp_path, child)
+    os.kill(process.pid, signal.SIGKILL)
+    assert wait_until(lambda: len(group_members(process.pid)) == 1, 5)  # the child lives on
+    with locked(tmp_path):
+        pass
+    kill_group(process.pid)
+    process.communicate()
+
+
+@pytest.mark.parametrize(
+    "method", ["fork", *(pytest.param(name, marks=pytest.mark.slow) for name in ("forkserver", "spawn"))]
+)
+def test_a_run_in_progress_is_refused_and_workers_of_a_dead_one_are_no_obstacle(method, tmp_path):
+    flags = ("--engine", "async", "--num-envs", "2", "--start-method", method, "--eval-episodes", "0")
+    process = start(
+        *("-m", "vecac.train", *flags, "--log-dir", tmp_path, "--total-timesteps", "40000"),
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        assert wait_until(lambda: [*tmp_path.glob("[!.]*/progress.csv")])
+        (run_dir,) = tmp_path.iterdir()
+        code, stdout, stderr = run("-m", "vecac.train", "--resume", run_dir)
+        assert (code, stdout) == (2, "")
+        assert stderr.startswith(f"error: --resume {run_dir}: that run is still running")
+        os.kill(process.pid, signal.SIGKILL)
+        code, _, stderr = run("-m", "vecac.train", "--resume", run_dir)
+        assert (code, stderr) == (0, "")
+        assert wait_until(lambda: not group_members(process.pid), 5), group_members(process.pid)
+    finally:
+        kill_group(process.pid)
+        process.communicate()

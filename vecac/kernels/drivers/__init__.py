@@ -1,0 +1,1 @@
+"""What runs the mathematics: environment and learning in one pass, or over a rollout buffer."""

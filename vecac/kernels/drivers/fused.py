@@ -1,0 +1,278 @@
+"""Environment, policy and gradient in one pass, and the training iteration around it.
+
+Shapes: T rollout steps, N environments, L = 4 lanes, S state size, n parameters, B blocks.
+
+The parameters stand still within a rollout. So the forward pass on s_{t+1} gives V(s_{t+1}) for the
+target of step t and the policy of step t + 1 at once: an env step costs one forward and one backward
+pass, with the hidden layer still in the L1 cache and no activations stored. Only behind an episode's
+end does the reset observation need a forward pass of its own.
+
+Four environments go in lockstep through all T steps, then the next four. Each has its own state and
+random stream. Blocks of environments each sum up a gradient of their own; how many there are depends
+on N alone, and they are added in order, so results do not depend on which thread runs a block.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+from numba.cpython.unsafe.tuple import tuple_setitem
+
+from vecac.kernels.mathematics.mlp import (
+    LANES,
+    backward,
+    block_size,
+    clear,
+    difference_heads,
+    forward,
+    forward_lane,
+)
+from vecac.kernels.mathematics.model import update
+from vecac.kernels.mathematics.policy import clear_sums, differentiate, sample, softmax, td_target
+from vecac.kernels.plumbing.block_queue import claim, close, finish, wait
+from vecac.kernels.plumbing.borrowing import borrow
+
+WINDOW = 100
+"""Episodes that the mean return is taken over."""
+
+EPISODE = np.dtype(
+    [
+        ("env_steps", np.int64),
+        ("episode_return", np.float64),
+        ("length", np.int64),
+        ("environment", np.int64),
+    ],
+    align=True,
+)
+"""A finished episode, as in engines/episodes.py."""
+
+ENDING = np.dtype([("length", np.int64), ("episode_return", np.float64)], align=True)
+"""What ended at one step of one environment; length 0 where nothing did."""
+
+PROGRESS = np.dtype(
+    [
+        ("env_steps", np.int64),
+        ("updates", np.int64),
+        ("episodes", np.int64),
+        ("finished", np.int64),
+        ("paused", np.int64),
+        ("learning_rate", np.float64),
+        ("grad_norm", np.float64),
+    ],
+    align=True,
+)
+"""Counters since the start; rows of Memory.finished in use; whether to return to the caller; the last
+update's rate and norm."""
+
+
+def environment_dtype(state_size: int) -> "np.dtype[Any]":
+    """One environment: its state (S,), its random stream, and its episode so far."""
+    return np.dtype(
+        [
+            ("state", np.float64, (state_size,)),
+            ("stream", np.uint64),
+            ("length", np.int64),
+            ("episode_return", np.float64),
+        ],
+        align=True,
+    )
+
+
+class Memory(NamedTuple):
+    """All that training reads and writes: arrays of records.
+
+    model: Model. environments (N,): environment_dtype. endings_TN: ENDING. window (WINDOW,) float64: the
+    last returns, in a ring. progress (1,): PROGRESS. finished: EPISODE, at least T x N. empty_state,
+    empty_uniforms: tuples of the right length.
+    """
+
+    model: Any
+    environments: Any
+    endings_TN: Any
+    window: Any
+    progress: Any
+    finished: Any
+    empty_state: Any
+    empty_uniforms: Any
+
+
+GOLDEN_GAMMA = np.uint64(0x9E3779B97F4A7C15)
+"""What an environment's stream advances by for each number (Steele, Lea & Flood 2014)."""
+
+
+@njit
+def next_uniform(environment: Any) -> float:
+    """The next number in [0, 1) of an environment's stream: splitmix64 (Steele, Lea & Flood 2014)."""
+    environment.stream += GOLDEN_GAMMA
+    z = environment.stream
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    z = z ^ (z >> np.uint64(31))
+    return np.float64(z >> np.uint64(11)) * 2.0**-53
+
+
+@njit
+def _tuple_of(numbers: Any, empty: Any) -> Any:
+    """numbers as a tuple that is as long as `empty`."""
+    for i in range(len(empty)):
+        empty = tuple_setitem(empty, i, numbers[i])
+    return empty
+
+
+@njit
+def _store(numbers: Any, values: Any) -> None:
+    for i in range(len(values)):
+        numbers[i] = values[i]
+
+
+@njit
+def _begin_episode(environment: Any, reset: Any, empty_uniforms: Any) -> None:
+    uniforms = empty_uniforms
+    for i in range(len(uniforms)):
+        uniforms = tuple_setitem(uniforms, i, next_uniform(environment))
+    _store(environment.state, reset(uniforms))
+    environment.length = 0
+    environment.episode_return = 0.0
+
+
+@njit
+def _act(environment: Any, work: Any, now: int, lane: int, step: Any, empty_state: Any) -> Any:
+    """Sample a lane's action by its heads and take it; returns the new state."""
+    softmax(work, now, lane)
+    action = sample(work.probability[lane], next_uniform(environment))
+    state, reward, terminated = step(_tuple_of(environment.state, empty_state), action)
+    _store(environment.state, state)
+    environment.length += 1
+    environment.episode_return += reward
+    work.action[lane] = action
+    work.reward[lane] = reward
+    work.terminated[lane] = terminated
+    return state
+
+
+@njit
+def _learn_lane(work: Any, now: int, then: int, lane: int, truncated: bool, settings: Any, sums: Any) -> None:
+    """The derivative of one lane's loss, now that the value of its successor is known."""
+    next_value = work.heads[then, lane, work.probability.shape[1] - 1]
+    target = td_target(work.reward[lane], next_value, work.terminated[lane], truncated, settings)
+    differentiate(work, now, lane, work.action[lane], target, settings, sums)
+
+
+@njit
+def _collect_group(
+    memory: Any, work: Any, sums: Any, first: int, count: int, reset: Any, step: Any, observe: Any
+) -> None:
+    """Take environments first to first + count - 1, at most L, through a rollout."""
+    settings, parameters = memory.model.settings[0], memory.model.parameters[0]
+    environments, endings_TN = memory.environments, memory.endings_TN
+    empty_state, empty_uniforms = memory.empty_state, memory.empty_uniforms
+    work.d_heads[:] = 0.0  # a lane without an environment adds nothing
+    for lane in range(count):
+        state = _tuple_of(environments[first + lane].state, empty_state)
+        _store(work.obs[0, lane], observe(state))
+    forward(parameters, work, 0)
+    for t in range(endings_TN.shape[0]):
+        now, then = t % 2, 1 - t % 2
+        for lane in range(count):
+            state = _act(environments[first + lane], work, now, lane, step, empty_state)
+            _store(work.obs[then, lane], observe(state))
+        forward(parameters, work, then)
+        for lane in range(count):
+            environment = environments[first + lane]
+            truncated = environment.length >= settings.time_limit
+            _learn_lane(work, now, then, lane, truncated, settings, sums)
+            if truncated or work.terminated[lane]:
+                endings_TN[t, first + lane].length = environment.length
+                endings_TN[t, first + lane].episode_return = environment.episode_return
+                _begin_episode(environment, reset, empty_uniforms)
+                _store(work.obs[then, lane], observe(_tuple_of(environment.state, empty_state)))
+                forward_lane(parameters, work, then, lane)
+        backward(work, now)
+
+
+@njit
+def begin(memory: Any, reset: Any) -> None:
+    """Begin the first episode of every environment."""
+    for index in range(memory.environments.size):
+        _begin_episode(memory.environments[index], reset, memory.empty_uniforms)
+
+
+@njit
+def collect(memory: Any, block: int, reset: Any, step: Any, observe: Any) -> None:
+    """A rollout of a block's environments, and its gradient."""
+    num_envs = memory.environments.size
+    size = block_size(num_envs, memory.model.works.size)
+    work, sums = memory.model.works[block], memory.model.sums[block]
+    difference_heads(memory.model.parameters[0], work)
+    clear(work.gradient)
+    clear_sums(sums)
+    for first in range(block * size, min((block + 1) * size, num_envs), LANES):
+        count = min(LANES, num_envs - first)
+        _collect_group(memory, work, sums, first, count, reset, step, observe)
+
+
+@njit
+def _gather_episodes(memory: Any) -> Any:
+    """Move the rollout's endings, by step, then environment, to `finished`; whether there were any."""
+    progress = memory.progress[0]
+    before = progress.episodes
+    num_steps, num_envs = memory.endings_TN.shape
+    for t in range(num_steps):
+        progress.env_steps += num_envs
+        for index in range(num_envs):
+            ending = memory.endings_TN[t, index]
+            if ending.length > 0:
+                episode = memory.finished[progress.finished]
+                episode.env_steps = progress.env_steps
+                episode.episode_return = ending.episode_return
+                episode.length = ending.length
+                episode.environment = index
+                memory.window[progress.episodes % WINDOW] = ending.episode_return
+                progress.finished += 1
+                progress.episodes += 1
+                ending.length = 0
+    return progress.episodes > before
+
+
+@njit
+def learn(memory: Any, goal: float) -> Any:
+    """One update from what `collect` summed up.
+
+    Returns whether to stop here: the mean return of the last WINDOW episodes has come to `goal`, the
+    gradient is not finite, or `finished` might overflow the next time.
+    """
+    settings, progress = memory.model.settings[0], memory.progress[0]
+    rows = memory.endings_TN.size
+    progress.updates += 1
+    progress.learning_rate = settings.learning_rate * (1.0 - progress.env_steps / settings.anneal_over)
+    progress.grad_norm = update(memory.model, rows, progress.learning_rate, progress.updates)
+    any_ended = _gather_episodes(memory)
+    if not math.isfinite(progress.grad_norm):
+        return True
+    if any_ended and progress.episodes >= WINDOW and memory.window.mean() >= goal:
+        return True
+    return progress.finished + rows > memory.finished.size
+
+
+@njit
+def iterate(
+    queue: Any, share: int, memory: Any, count: int, goal: float, reset: Any, step: Any, observe: Any
+) -> None:
+    """Collect and learn `count` times, or until `learn` says to stop, which progress.paused then tells.
+
+    Called on any number of threads at a time, with the same queue and each with a share, the block that it
+    begins with. Who finishes a round's last block learns.
+    """
+    queue, memory = borrow((queue, memory))
+    num_blocks = memory.model.works.size
+    iteration = wait(queue, 0)
+    while iteration < count and not memory.progress[0].paused:
+        for i in range(num_blocks):
+            block = (share + i) % num_blocks
+            if claim(queue, block, iteration):
+                collect(memory, block, reset, step, observe)
+                if finish(queue):
+                    memory.progress[0].paused = learn(memory, goal)
+                    close(queue)
+        iteration = wait(queue, iteration + 1)

@@ -1,0 +1,1 @@
+"""The network, the policy, the loss and the update, on plain memory."""

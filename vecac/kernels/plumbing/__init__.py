@@ -1,0 +1,1 @@
+"""Compiling, caching, threads and memory: what numba needs to be told."""

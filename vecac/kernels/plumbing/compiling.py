@@ -1,0 +1,132 @@
+"""Compiling, with a cache on disk that is never stale.
+
+numba's own cache looks at the file of the cached function alone, and would go on using a kernel when
+another file that it calls into has changed. So the cache folder is named after the content of them all,
+and that of an environment after whatever its functions reach.
+"""
+
+import hashlib
+import inspect
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba import njit, typeof, types
+
+from vecac.errors import UsageError
+from vecac.kernels.environment import CompiledEnvironment
+from vecac.kernels.plumbing import linkage
+from vecac.kernels.plumbing.fingerprint import fingerprint
+
+KERNELS = Path(__file__).parents[1]
+"""The folder of everything that a kernel may call."""
+
+KEPT_SECONDS = 30 * 24 * 3600
+"""Age at which the cache of another version is deleted."""
+
+
+def _cache_root() -> Path:
+    """Where numba was told to keep its caches, or else where this system keeps them."""
+    if numba.config.CACHE_DIR:
+        return Path(numba.config.CACHE_DIR) / "vecac"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vecac"
+
+
+def _cache_folder(content: bytes) -> Path | None:
+    """A writable folder for what is compiled from this content; None if there is none."""
+    digest = hashlib.sha256(numba.__version__.encode())
+    for source in (__file__, linkage.__file__):  # how it is compiled
+        digest.update(Path(source).read_bytes())
+    digest.update(content)
+    try:
+        root = _cache_root()
+        folder = root / digest.hexdigest()[:16]
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            _delete_old(root)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except (OSError, RuntimeError):  # read-only, a file in its place, full; or there is no home
+        return None
+    return folder
+
+
+def _delete_old(root: Path) -> None:
+    for folder in root.iterdir():
+        with suppress(OSError):
+            if time.time() - folder.stat().st_mtime > KEPT_SECONDS:
+                shutil.rmtree(folder)
+
+
+def specialise(function: Any, *args: Any) -> Any:
+    """Compile a kernel, which comes as a numba function, for arguments like these, or load it from the cache.
+
+    Functions of `compile_environment` are passed as pointers, so that a kernel can be cached apart from
+    the environment. The result releases the GIL, and refuses arguments of other types.
+    """
+    arg_types = tuple(
+        types.FunctionType(arg.nopython_signatures[0]) if hasattr(arg, "nopython_signatures") else typeof(arg)
+        for arg in args
+    )
+    sources = b"".join(path.read_bytes() for path in sorted(KERNELS.rglob("*.py")))
+    return _compile(function.py_func, arg_types, _cache_folder(sources))
+
+
+def compile_environment(environment: CompiledEnvironment) -> tuple[Any, Any, Any]:
+    """The environment's reset, step and observe as compiled functions, in strict arithmetic.
+
+    A division by zero raises, as in plain Python.
+
+    Raises:
+        UsageError: one of them is no plain function, or cannot be compiled to the type that
+            CompiledEnvironment asks for.
+    """
+    state = types.UniTuple(types.float64, environment.state_size)
+    obs = types.UniTuple(types.float64, environment.obs_size)
+    uniforms = types.UniTuple(types.float64, environment.num_uniforms)
+    transition = types.Tuple((state, types.float64, types.boolean))
+    functions = (
+        (environment.reset, state(uniforms)),
+        (environment.step, transition(state, types.int64)),
+        (environment.observe, obs(state)),
+    )
+    file = inspect.getsourcefile(environment.step) if inspect.isfunction(environment.step) else None
+    if file is None or not Path(file).is_file():
+        raise UsageError(f"a compiled environment's step is {environment.step}, no plain function of a file")
+    reached = fingerprint([function for function, _ in functions])
+    folder = None if reached is None else _cache_folder(reached.encode())
+    try:
+        reset, step, observe = (
+            _compile(function, signature, folder, "python") for function, signature in functions
+        )
+    except Exception as error:  # numba refuses in many ways
+        reason = " ".join(str(error).split())
+        raise UsageError(f"{file}: the compiled environment cannot be compiled: {reason}") from error
+    return reset, step, observe
+
+
+def _compile(
+    function: Callable[..., Any], signature: Any, folder: Path | None, error_model: str = "numpy"
+) -> Any:
+    """A dispatcher with this one signature, kept in the folder if there is one."""
+    before = numba.config.CACHE_DIR
+    try:
+        if folder is not None:
+            numba.config.CACHE_DIR = str(folder)  # read while numba decorates
+        dispatcher = njit(
+            nogil=True,
+            cache=folder is not None,
+            error_model=error_model,
+            pipeline_class=linkage.SelfContainedCompiler,
+        )(function)
+    finally:
+        numba.config.CACHE_DIR = before
+    dispatcher.compile(signature)
+    dispatcher.disable_compile()  # a call would compile it anew, environment included
+    return dispatcher

@@ -1,0 +1,56 @@
+"""Kernels on several threads at once."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import Any
+
+import numpy as np
+
+from vecac.kernels.plumbing.block_queue import abandon, queue_size
+from vecac.learners.kernel_parameters import aligned
+
+BLOCKS_A_THREAD = 2
+"""Fewer are not worth a thread: on a busy machine it waits longer for the others than it works."""
+
+
+class BlockThreads:
+    """Threads that share out blocks; which of them runs a block changes no number.
+
+    Args:
+        num_threads: the most to use; the calling thread is one of them.
+        num_blocks: how many blocks there are.
+    """
+
+    def __init__(self, num_threads: int, num_blocks: int) -> None:
+        self.count = max(1, min(num_threads, num_blocks // BLOCKS_A_THREAD))
+        self.queue = aligned(queue_size(num_blocks), np.dtype(np.int64))
+        self._shares = [num_blocks * i // self.count for i in range(self.count)]
+        self._pool = ThreadPoolExecutor(self.count - 1) if self.count > 1 else None
+
+    def run(self, kernel: Callable[..., None], *args: Any) -> None:
+        """Call kernel(queue, share, *args), which must release the GIL, on all threads until all is done."""
+        self.queue.fill(0)
+        others = []
+        try:
+            if self._pool is not None:
+                for share in self._shares[1:]:
+                    others.append(self._pool.submit(self._call, kernel, share, args))
+            self._call(kernel, self._shares[0], args)
+        finally:
+            # One that has not woken up yet would find nothing left to do.
+            begun = [other for other in others if not other.cancel()]
+            wait(begun)
+        for other in begun:
+            other.result()
+
+    def close(self) -> None:
+        """End the threads."""
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def _call(self, kernel: Callable[..., None], share: int, args: tuple[Any, ...]) -> None:
+        try:
+            kernel(self.queue, share, *args)
+        except BaseException:
+            abandon(self.queue)  # the others would wait for this one's block
+            raise

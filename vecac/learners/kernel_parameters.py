@@ -1,0 +1,180 @@
+"""What the compiled kernels and torch share: the network, Adam's state, the settings and the metrics.
+
+Shapes: D observation size, A actions, n parameters.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vecac.config import Config
+from vecac.kernels.mathematics.mlp import num_blocks, parameters_dtype, workspace_dtype
+from vecac.kernels.mathematics.model import BETA1, BETA2, EPSILON, Model
+from vecac.kernels.mathematics.policy import SETTINGS, SUMS
+from vecac.learners.torch_learner import initial_network
+from vecac.seeding import SeedSequences
+
+ALIGNMENT = 64
+"""Bytes of a cache line: vector loads that cross one are slow."""
+
+NO_LIMIT = 2**62
+"""A time limit that no episode reaches."""
+
+
+class KernelParameters:
+    """A network whose parameters are torch's and the kernels' at once, and the moments of its Adam.
+
+    Args:
+        config: the settings of the loss and the optimiser, hidden_size and num_envs.
+        obs_size: D.
+        num_actions: A.
+        seeds: the network's initialisation is drawn from a child of its own.
+        time_limit: env steps after which the kernels truncate an episode, if they are to.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        obs_size: int,
+        num_actions: int,
+        seeds: SeedSequences,
+        time_limit: int | None = None,
+    ) -> None:
+        sizes = obs_size, num_actions, config.hidden_size
+        dtype, blocks = parameters_dtype(*sizes), num_blocks(config.num_envs)
+        parameters, gradient, mean, square = (aligned(1, dtype) for _ in range(4))
+        self.model = Model(
+            settings=_kernel_settings(config, time_limit),
+            parameters=parameters,
+            gradient=gradient,
+            parameters_n=flat(parameters),
+            gradient_n=flat(gradient),
+            mean_n=flat(mean),
+            square_n=flat(square),
+            works=aligned(blocks, workspace_dtype(*sizes)),
+            sums=aligned(blocks, SUMS),
+        )
+        self.network = initial_network(config, obs_size, num_actions, seeds)
+        views = torch_views(parameters, obs_size)
+        for name, parameter in self.network.named_parameters():
+            parameter.data = views[name].copy_(parameter.data)
+        self._moments = torch_views(mean, obs_size), torch_views(square, obs_size)
+        self._config = config
+
+    def last_update(self, grad_norm: float, learning_rate: float) -> "KernelUpdate":
+        """What the kernels' sums say of their last update."""
+        config = self._config
+        return KernelUpdate(self.model.sums.copy(), grad_norm, learning_rate, config.vf_coef, config.ent_coef)
+
+    def optimizer_state(self, updates: int, learning_rate: float) -> dict[str, Any]:
+        """The state_dict that torch's Adam would have after as many updates; it shares the moments' memory.
+
+        Made by hand, since making an Adam has torch import its compiler, which takes two seconds.
+        """
+        mean, square = self._moments
+        names = [name for name, _ in self.network.named_parameters()]
+        group = {"lr": learning_rate, "betas": (BETA1, BETA2), "eps": EPSILON, "weight_decay": 0.0}
+        return {
+            "state": {
+                index: {
+                    "step": torch.tensor(float(updates)),
+                    "exp_avg": mean[name],
+                    "exp_avg_sq": square[name],
+                }
+                for index, name in enumerate(names)
+            },
+            "param_groups": [group | {"amsgrad": False, "params": list(range(len(names)))}],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over network and optimizer of an engine's state_dict, whoever made it.
+
+        Raises:
+            UsageError: they are of another network.
+        """
+        self.network.load_state_dict(state["network"])
+        saved = state["optimizer"]["state"]
+        for index, (name, _) in enumerate(self.network.named_parameters()):
+            for moment, key in zip(self._moments, ("exp_avg", "exp_avg_sq"), strict=True):
+                # torch's Adam has no state before its first step.
+                moment[name].copy_(saved[index][key]) if saved else moment[name].zero_()
+
+
+@dataclass(frozen=True)
+class KernelUpdate:
+    """One update by the kernels.
+
+    sums: SUMS of each block, of this update. grad_norm: before any clipping.
+    """
+
+    sums: NDArray[Any]
+    grad_norm: float
+    learning_rate: float
+    vf_coef: float
+    ent_coef: float
+
+    def read(self) -> dict[str, float]:
+        """The train/ metrics by tag; NaN where undefined."""
+        rows = self.sums["rows"].sum()
+        mean = {name: float(self.sums[name].sum() / rows) for name in self.sums.dtype.names or ()}
+        variance = mean["target_square"] - mean["target"] ** 2
+        error_variance = mean["error_square"] - mean["error"] ** 2
+        # Targets that differ by no more than float32 rounds have no variance to explain.
+        explains = variance > 1e-12 * mean["target_square"]
+        return {
+            "train/loss": mean["policy"] + self.vf_coef * mean["value"] - self.ent_coef * mean["entropy"],
+            "train/policy_loss": mean["policy"],
+            "train/value_loss": mean["value"],
+            "train/entropy": mean["entropy"],
+            "train/grad_norm": self.grad_norm,
+            "train/explained_variance": 1 - error_variance / variance if explains else math.nan,
+            "train/learning_rate": self.learning_rate,
+        }
+
+    def has_finite_gradient(self) -> bool:
+        """Whether the gradient's norm is a number."""
+        return math.isfinite(self.grad_norm)
+
+
+def aligned(count: int, dtype: "np.dtype[Any]") -> NDArray[Any]:
+    """Records (count,), all zero, that start at a cache line."""
+    size = count * dtype.itemsize
+    memory = np.zeros(size + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    return memory[start : start + size].view(dtype)
+
+
+def flat(record: NDArray[Any]) -> NDArray[np.float32]:
+    """The numbers (n,) of one record of parameters, in the same memory."""
+    return record.view(np.float32)
+
+
+def torch_views(record: NDArray[Any], obs_size: int) -> dict[str, Tensor]:
+    """The same memory by the names and in the shapes of ActorCritic's parameters."""
+    fc1_weight, fc1_bias, heads_weight, heads_bias = (
+        torch.from_numpy(record[name][0]) for name in ("fc1_weight", "fc1_bias", "heads_weight", "heads_bias")
+    )
+    return {
+        "fc1.weight": fc1_weight[:obs_size].t(),
+        "fc1.bias": fc1_bias,
+        "fc_pi.weight": heads_weight[:-1],
+        "fc_pi.bias": heads_bias[:-1],
+        "fc_v.weight": heads_weight[-1:],
+        "fc_v.bias": heads_bias[-1:],
+    }
+
+
+def _kernel_settings(config: Config, time_limit: int | None) -> NDArray[Any]:
+    """The config as the kernels take it, one record."""
+    settings = np.zeros(1, SETTINGS)
+    for name in ("gamma", "reward_scale", "ent_coef", "vf_coef", "bootstrap_truncated", "learning_rate"):
+        settings[name] = getattr(config, name)
+    settings["max_grad_norm"] = math.inf if config.max_grad_norm is None else config.max_grad_norm
+    settings["anneal_over"] = config.total_timesteps if config.anneal_lr else math.inf
+    settings["time_limit"] = NO_LIMIT if time_limit is None else time_limit
+    return settings

@@ -1,0 +1,1 @@
+"""A run: its folder, its record, its end, and going on with it."""

@@ -1,0 +1,296 @@
+"""A run folder read back: for evaluation, and to go on with the run.
+
+Whatever loads torch is imported inside the functions: a command that only parses flags need not wait.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vecac.config import Config, flag, typed
+from vecac.engines.device_faults import device_error
+from vecac.errors import EnvironmentFault, UsageError
+from vecac.runs.run_folder import read_config, write_json
+
+if TYPE_CHECKING:
+    from vecac.algorithm.network import ActorCritic
+    from vecac.engines.contracts import Engine
+
+MAY_CHANGE = (
+    *("total_timesteps", "device", "num_threads", "target_return", "quiet"),
+    *("eval_episodes", "eval_max_steps"),
+    *("log_interval", "checkpoint_interval", "step_timeout"),
+)
+"""What a resumed run may do otherwise. None of it changes what is learned on the way, except that torch
+rounds otherwise on another device or number of threads, and a policy on another kind of device draws other
+random numbers."""
+
+_OF_THE_START = ("versions", "git_commit", "command_line")
+
+
+@dataclass(frozen=True)
+class SavedRun:
+    """A run to go on with.
+
+    config: its settings, with the changes asked for. content: of its last checkpoint. notes: lines on
+    what the changes mean.
+    """
+
+    run_dir: Path
+    config: Config
+    content: dict[str, Any]
+    notes: Sequence[str]
+
+    def go_on(self, engine: "Engine", description: Mapping[str, Any]) -> list[str]:
+        """Have a new engine go on where the saved one was, and note in the folder that it does.
+
+        Args:
+            engine: just made.
+            description: what config.json would say of a new run.
+
+        Returns:
+            Lines for the user.
+
+        Raises:
+            UsageError: the checkpoint is of another network or engine, or the folder cannot be written
+                to; nothing has been changed.
+        """
+        with _explained(self.run_dir / "checkpoints" / "latest.pt"):
+            _require_run_state(self.content["run"])
+            _require_moments(engine.network, self.content["optimizer"])
+            changes = engine.load_state_dict(self.content)
+            if not engine.network.is_finite():
+                raise ValueError("its parameters are not finite")
+        first = read_config(self.run_dir)
+        kept = {name: first.get(name) for name in _OF_THE_START}
+        resumed = {"env_steps": engine.env_steps, **{name: description[name] for name in _OF_THE_START}}
+        before = first.get("resumptions")
+        resumptions = [*(before if isinstance(before, list) else []), resumed]
+        try:
+            write_json(self.run_dir / "config.json", {**description, **kept, "resumptions": resumptions})
+            (self.run_dir / "result.json").unlink(missing_ok=True)
+        except OSError as error:
+            raise UsageError(f"--resume {self.run_dir} cannot be written to: {error.strerror}") from error
+        notes = [*self.notes, *changes]
+        if kept["versions"] != resumed["versions"]:
+            notes.append(
+                "packages have changed since the run was started: its numbers may differ (config.json)"
+            )
+        return notes
+
+
+def saved_defaults(argv: Sequence[str]) -> Config:
+    """What flags left out stand for: with --resume the saved run's settings, else Config's defaults."""
+    for name, value in pairwise([*argv, ""]):
+        if name == "--resume" and value:
+            return _to_go_on_with(Path(value))
+        if name.startswith("--resume=") and name != "--resume=":
+            return _to_go_on_with(Path(name.partition("=")[2]))
+    return Config()
+
+
+def saved_config(run_dir: Path) -> Config:
+    """The settings in a run folder's config.json.
+
+    Raises:
+        UsageError: there is none, or its settings are not valid.
+    """
+    settings = read_config(run_dir)
+    known = {field.name: settings[field.name] for field in fields(Config) if field.name in settings}
+    known["device"] = settings.get("device_requested", known.get("device"))
+    try:
+        return Config(**known)
+    except (UsageError, TypeError, ValueError) as error:
+        raise UsageError(f"{run_dir / 'config.json'} is damaged: {error}") from error
+
+
+def _to_go_on_with(run_dir: Path) -> Config:
+    """The saved settings, but for --quiet, which holds for one command."""
+    return replace(saved_config(run_dir), quiet=False)
+
+
+def saved_run(config: Config) -> SavedRun:
+    """The run that config.resume names, with the other settings that config was given.
+
+    Raises:
+        UsageError: it cannot be read, or a setting is given that must stay as it is.
+    """
+    from vecac.recording import checkpoint
+
+    assert config.resume is not None
+    run_dir = Path(config.resume)
+    saved = _to_go_on_with(run_dir)
+    changes = _changes(config, saved)
+    path = run_dir / "checkpoints" / "latest.pt"
+    content = checkpoint.load(path)
+    if "engine" not in content or "run" not in content:
+        raise UsageError(
+            f"checkpoint {path} can be evaluated, but not resumed: use one that is called latest.pt"
+        )
+    with _explained(path):
+        of_checkpoint = Config(**content["config"])
+    _require_same_run(path, of_checkpoint, saved)
+    changed = replace(saved, **changes)
+    if changed.total_timesteps < saved.total_timesteps:
+        raise UsageError(
+            f"--total-timesteps {changed.total_timesteps} is less than the run's {saved.total_timesteps}: "
+            "it can only be raised"
+        )
+    return SavedRun(run_dir, changed, content, _notes(saved, changed, content))
+
+
+def best_checkpoint(run_dir: Path) -> str:
+    """The name of the checkpoint to play if none is named: the best, or the last before there is one."""
+    return "best" if (run_dir / "checkpoints" / "best.pt").exists() else "latest"
+
+
+def load_policy(run_dir: Path, name: str) -> tuple[Config, "ActorCritic", dict[str, Any]]:
+    """The config, the network and the content of a run's checkpoint.
+
+    Raises:
+        UsageError: the folder is not a run's, or the checkpoint is missing, damaged, or of another
+            environment than config.json names.
+    """
+    from vecac.algorithm.network import ActorCritic
+    from vecac.recording import checkpoint
+
+    saved_env_id = read_config(run_dir)["env_id"]
+    path = run_dir / "checkpoints" / f"{name}.pt"
+    if name == "best" and not path.exists() and path.with_name("latest.pt").exists():
+        raise UsageError(
+            f"{run_dir} has no best checkpoint yet: it takes 100 episodes; use --checkpoint latest"
+        )
+    content = checkpoint.load(path)
+    with _explained(path):
+        config = Config(**content["config"])
+        weights = content["network"]
+        hidden_size, obs_size = weights["fc1.weight"].shape
+        network = ActorCritic(obs_size, len(weights["fc_pi.weight"]), hidden_size)
+        network.load_state_dict(weights)
+    if not network.is_finite():
+        raise UsageError(f"checkpoint {path} holds parameters that are not finite: use another of the run")
+    if config.env_id != saved_env_id:
+        raise UsageError(
+            f"checkpoint {path} is of {config.env_id}, but the run folder's config.json names "
+            f"{saved_env_id}: put the run's own checkpoint back"
+        )
+    return config, network, content
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn whatever a checkpoint of other content leads to into one line."""
+    try:
+        yield
+    except EnvironmentFault:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
+        if device_error(error) is not None:  # it is not the checkpoint's fault
+            raise
+        raise UsageError(f"checkpoint {path} does not fit this vecac: {error}") from error
+
+
+def _changes(config: Config, saved: Config) -> dict[str, Any]:
+    """The settings that are to differ from the saved ones."""
+    changes = {}
+    for name in config.given - {"resume"}:
+        value, before = getattr(config, name), getattr(saved, name)
+        as_saved = value == before or (value == "auto" and name in ("engine", "learner", "device"))
+        if as_saved or (name == "log_interval" and value == 0):
+            continue
+        if name not in MAY_CHANGE:
+            raise UsageError(
+                f"{typed(name, value)} is not what the run was started with ({before}): leave it "
+                "out, or start a new run"
+            )
+        changes[name] = value
+    return changes
+
+
+def _require_same_run(path: Path, config: Config, saved: Config) -> None:
+    """Refuse a checkpoint that config.json does not describe."""
+    for name in config.to_dict():
+        of_checkpoint, of_folder = getattr(config, name), getattr(saved, name)
+        if name not in MAY_CHANGE and of_checkpoint != of_folder:
+            raise UsageError(
+                f"checkpoint {path} is of {flag(name)} {of_checkpoint}, but the run folder's config.json "
+                f"says {of_folder}: put the run's own files back"
+            )
+
+
+def _require_moments(network: "ActorCritic", optimizer: Mapping[str, Any]) -> None:
+    """Refuse Adam's state in other shapes, which torch would only fall over in the next update."""
+    for index, parameter in enumerate(network.parameters()):
+        shapes = {"step": (), "exp_avg": parameter.shape, "exp_avg_sq": parameter.shape}
+        for name, shape in shapes.items() if optimizer["state"] else ():
+            saved = optimizer["state"][index][name].shape
+            if saved != shape:
+                raise ValueError(f"{name} {tuple(saved)} where {tuple(shape)} belongs")
+
+
+RUN_STATE = {
+    "statistics": {"episodes": int, "returns": [float], "lengths": [int]},
+    "train_metrics": {},
+    "solved": (int | None, float | None),
+    "best_mean": float,
+    "clock": dict.fromkeys(("seconds", "row_seconds", "collect_seconds", "learn_seconds"), float)
+    | {"row_env_steps": int},
+    "log": {"rows": int, "events": str, "events_size": int},
+}
+"""What RunRecorder saves of itself."""
+
+
+def _require_run_state(run: Any) -> None:
+    """Refuse a recorder's state that would only fail in the middle of the run; None is that of a new run."""
+    if run is None:
+        return
+    from vecac.recording.metrics import METRICS
+
+    _require_like(run, RUN_STATE, "run")
+    for tag, number in run["train_metrics"].items():
+        if tag not in METRICS or type(number) not in (int, float):
+            raise ValueError(f"run.train_metrics has {tag!r}: {number!r}")
+    if not re.fullmatch(r"events\.out\.tfevents\.[A-Za-z0-9._-]{1,150}", run["log"]["events"]):
+        raise ValueError(f"run.log.events is {run['log']['events']!r}")
+    if (run["solved"][0] is None) != (run["solved"][1] is None):
+        raise ValueError(f"run.solved is {run['solved']}")
+    counts = (run["log"]["rows"], run["log"]["events_size"], run["clock"]["row_env_steps"])
+    if not all(0 <= count < 2**63 for count in (*counts, run["statistics"]["episodes"])):
+        raise ValueError("run has a count that cannot be")
+
+
+def _require_like(value: Any, like: Any, name: str) -> None:
+    """Refuse a tree of values that has not the names and types of `like`; an empty dict admits any names."""
+    if isinstance(like, dict):
+        if type(value) is not dict or (like and value.keys() != like.keys()):
+            raise ValueError(f"{name} has not the right names")
+        for key in like:
+            _require_like(value[key], like[key], f"{name}.{key}")
+    elif isinstance(like, list):
+        if type(value) is not list or not all(type(item) is like[0] for item in value):
+            raise ValueError(f"{name} is no list of {like[0].__name__}")
+    elif isinstance(like, tuple):
+        if type(value) is not tuple or len(value) != len(like):
+            raise ValueError(f"{name} has not {len(like)} members")
+        for item, kind in zip(value, like, strict=True):
+            _require_like(item, kind, name)
+    elif not isinstance(value, like) or isinstance(value, bool):
+        raise ValueError(f"{name} is {value!r}")
+
+
+def _notes(saved: Config, changed: Config, content: Mapping[str, Any]) -> list[str]:
+    env_steps, total = content["env_steps"], changed.total_timesteps
+    notes = [f"going on at {env_steps:,} of {total:,} env steps"]
+    if changed.anneal_lr and total != saved.total_timesteps:
+        before, now = (max(0.0, 1 - env_steps / config.total_timesteps) for config in (saved, changed))
+        notes.append(
+            f"--anneal-lr: the learning rate now falls to 0 at {total:,} env steps, so it goes on at "
+            f"{changed.learning_rate * now:.3g} instead of {saved.learning_rate * before:.3g}"
+        )
+    if env_steps >= total:
+        notes.append("nothing is left to train: raise --total-timesteps to go on; evaluating again")
+    return notes

@@ -1,0 +1,1 @@
+"""The terminal: flags and errors, signals, progress."""

@@ -1,0 +1,80 @@
+"""What every command does around its work: parse flags, explain errors, choose the exit code."""
+
+import io
+import re
+import sys
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+import vecac
+from vecac.errors import RunFault, UsageError
+from vecac.shell.flags import parse_flags
+
+Options = TypeVar("Options")
+
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+
+def run_command(
+    options: type[Options],
+    prog: str,
+    argv: Sequence[str] | None,
+    work: Callable[[Options], int],
+    defaults: Callable[[Sequence[str]], Options] | None = None,
+    groups: Mapping[str, str] = MappingProxyType({}),
+) -> int:
+    """Parse argv into `options`, a dataclass, and do the work; returns the exit code.
+
+    The first line of the dataclass's docstring is what --help says the command does. What `defaults`
+    makes of argv takes the place of the dataclass's own defaults. `groups` has the first field of each
+    group in --help, and the group's title.
+
+    An error that vecac explains is one line on standard error: exit code 2 for what the user gave,
+    1 for a run that failed. tyro's own messages, on values that it cannot parse, exit with 2.
+    Anything else is a defect, ours or the environment's, and keeps its traceback.
+    """
+    for stream in (sys.stdout, sys.stderr):  # a folder's name may hold what the terminal's encoding lacks
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    here = str(Path.cwd())
+    if here not in sys.path:  # so that module:Id-v0 is found as under python -m
+        sys.path.insert(0, here)
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            return work(_parse(options, prog, argv, defaults, groups))
+    except UsageError as error:
+        return _explain(error, BAD_INPUT)
+    except RunFault as error:
+        return _explain(error, FAILED)
+    except KeyboardInterrupt:  # before the run, or the evaluation, took charge of signals
+        return INTERRUPTED
+
+
+def _parse(
+    options: type[Options],
+    prog: str,
+    argv: Sequence[str] | None,
+    defaults: Callable[[Sequence[str]], Options] | None,
+    groups: Mapping[str, str],
+) -> Options:
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["--version"]:
+        print(f"vecac {vecac.__version__}")
+        raise SystemExit(0)
+    default = None if defaults is None else defaults(arguments)
+    return options(**parse_flags(options, prog, arguments, default, groups))
+
+
+def _explain(error: Exception, code: int) -> int:
+    print("error: " + " ".join(str(error).split()), file=sys.stderr)
+    return code
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    """A warning is for the user here: one plain line, without our file's name and source line."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", str(message))  # Gymnasium colours its own
+    print("warning: " + " ".join(plain.split()), file=sys.stderr, flush=True)
