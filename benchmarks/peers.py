@@ -254,7 +254,9 @@ def _command(options: Options) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    return run_command(Options, "python benchmarks/peers.py", argv, _command)
+    return run_command(
+        Options, "python benchmarks/peers.py", argv, lambda values: _command(Options(**values))
+    )
 
 
 if __name__ == "__main__":

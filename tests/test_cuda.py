@@ -11,7 +11,7 @@ from support import read_csv
 
 from vecac.config import Config
 from vecac.recording import checkpoint
-from vecac.train import main, train
+from vecac.train import main, resume, train
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
@@ -40,11 +40,11 @@ def test_a_run_goes_on_on_the_cpu_and_back(tmp_path, capsys):
     for times, device in ((2, "cpu"), (3, "cuda")):
         capsys.readouterr()
         total = times * SETTINGS["total_timesteps"]
-        result = train(Config(resume=str(result.run_dir), total_timesteps=total, device=device))
+        result = resume(result.run_dir, total_timesteps=total, device=device)
         assert (result.stop_reason, result.device) == ("finished", device)
         assert f"on {device} its policy goes on with other random numbers" in capsys.readouterr().out
         assert checkpoint.load(latest(result))["updates"] == result.updates >= times * UPDATES
-    train(Config(resume=str(result.run_dir), total_timesteps=4 * SETTINGS["total_timesteps"]))
+    resume(result.run_dir, total_timesteps=4 * SETTINGS["total_timesteps"])
     assert "other random numbers" not in capsys.readouterr().out  # on CUDA as before
 
 

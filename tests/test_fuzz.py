@@ -17,6 +17,7 @@ import vecac.evaluate
 import vecac.train
 from vecac.config import Config, flag
 from vecac.recording import checkpoint
+from vecac.train import TrainOptions
 
 EXAMPLES = 40
 FUZZED = settings(
@@ -41,6 +42,10 @@ JSON = st.recursive(
 )
 # Sizes that would only exhaust the machine, which is the user's to avoid, are left out.
 HEAVY = ("num_envs", "n_rollout", "hidden_size", "total_timesteps", "eval_episodes", "num_threads")
+
+
+class Ended:
+    stop_reason = "finished"
 
 
 def is_bearable(name, value):
@@ -87,7 +92,7 @@ def resumed(run_dir, change, capsys):
 
 def command_lines():
     flags = st.sampled_from(
-        [flag(name) for name in Config.__dataclass_fields__] + ["--no-quiet", "--nonsense"]
+        [flag(name) for name in TrainOptions.__dataclass_fields__] + ["--no-quiet", "--nonsense"]
     )
     value = st.one_of(NUMBERS.map(str), WORDS)
     typed = st.tuples(flags, st.one_of(st.just(()), st.tuples(value), st.tuples(value, value)))
@@ -98,7 +103,7 @@ def command_lines():
 
 def check_command_line(arguments, capsys, monkeypatch):
     ran = []
-    monkeypatch.setattr(vecac.train, "_command", lambda config: ran.append(config) or 0)
+    monkeypatch.setattr(vecac.train, "train", lambda config, stop: ran.append(config) or Ended)
     code = ending(vecac.train.main, arguments, capsys)
     is_question = {"--help", "-h", "--version"} & set(arguments)
     assert (code == 0) == bool(ran or is_question)
@@ -118,7 +123,7 @@ def test_command_lines_at_length(arguments, elsewhere, capsys, monkeypatch):
 
 
 def settings_of_runs():
-    fields = st.sampled_from([name for name in Config.__dataclass_fields__ if name != "resume"])
+    fields = st.sampled_from([*Config.__dataclass_fields__])
     value = st.one_of(NUMBERS, WORDS, st.booleans(), st.none())
     engines = st.sampled_from(["sync", "vector", "fused", "auto"])
     return st.tuples(st.dictionaries(fields, value, max_size=2), engines)
@@ -127,7 +132,7 @@ def settings_of_runs():
 def check_a_run(changes, engine, capsys, monkeypatch):
     changes = {name: value for name, value in changes.items() if is_bearable(name, value)}
     options = TINY | {"engine": engine} | changes
-    monkeypatch.setattr("vecac.shell.command_line._parse", lambda *_: Config(**options))
+    monkeypatch.setattr("vecac.shell.command_line._parse", lambda *_: {**options, "resume": None})
     ending(vecac.train.main, [], capsys)
     assert not [path for path in Path().iterdir() if path.name != "logs"]
 
@@ -285,7 +290,8 @@ def test_checkpoints_with_one_wrong_value_at_length(engine, learner, elsewhere, 
 @FUZZED
 def test_run_names_cannot_leave_the_log_folder(name, elsewhere, capsys, monkeypatch):
     options = TINY | {"engine": "fused", "eval_episodes": 0, "total_timesteps": 1}
-    monkeypatch.setattr("vecac.shell.command_line._parse", lambda *_: Config(**options, run_name=name))
+    values = {**options, "run_name": name, "resume": None}
+    monkeypatch.setattr("vecac.shell.command_line._parse", lambda *_: values)
     before = {*Path("logs").glob("*")}
     code = ending(vecac.train.main, [], capsys)
     made = {*Path("logs").glob("*")} - before

@@ -41,7 +41,7 @@ def test_counters_are_exact_past_the_limits_of_32_bits(engine, limit, tmp_path):
     )
     first = vecac.train.train(config)
     put_forward(first.run_dir, begin, limit - 5)
-    result = vecac.train.train(Config(resume=str(first.run_dir), total_timesteps=total))
+    result = vecac.train.resume(first.run_dir, total_timesteps=total)
     assert total <= result.env_steps < total + 160
     written = json.loads((first.run_dir / "result.json").read_text())
     saved = checkpoint.load(first.run_dir / "checkpoints" / "latest.pt")

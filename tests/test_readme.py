@@ -8,9 +8,8 @@ from typing import Literal, get_args, get_origin, get_type_hints
 
 from support import run
 
-import vecac
-from vecac import train
-from vecac.config import GROUPS, Config, flag
+from vecac import config, train
+from vecac.config import GROUPS, flag
 from vecac.recording.metrics import METRICS
 
 ROOT = Path(__file__).parent.parent
@@ -19,10 +18,10 @@ README = (ROOT / "README.md").read_text()
 
 def flag_table():
     """In groups, a row for each field of Config: flag, default, and the docstring below it in config.py."""
-    hints = get_type_hints(Config)
-    source = Path(vecac.__file__).with_name("config.py").read_text()
+    hints = get_type_hints(train.TrainOptions)
+    source = "".join(Path(module.__file__).read_text() for module in (config, train))
     rows = ["| flag | default | |", "| --- | --- | --- |"]
-    for field in dataclasses.fields(Config):
+    for field in dataclasses.fields(train.TrainOptions):
         if field.name in GROUPS:
             rows.append(f"| **{GROUPS[field.name]}** | | |")
         name, hint = flag(field.name), hints[field.name]

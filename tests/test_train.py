@@ -14,7 +14,7 @@ from vecac.config import Config
 from vecac.errors import EnvironmentFault, RunFault, UsageError
 from vecac.recording import checkpoint
 from vecac.runs.folder_lock import locked
-from vecac.train import main, train
+from vecac.train import main, resume, train
 
 
 @pytest.fixture
@@ -168,7 +168,7 @@ def without_times(logged):
 def test_a_finished_run_goes_on_to_a_larger_total_as_if_that_had_been_asked_for_at_once(small):
     whole = train(replace(small, run_name="whole"))
     half = train(replace(small, total_timesteps=1500))
-    result = train(Config(resume=str(half.run_dir), total_timesteps=3000))
+    result = resume(half.run_dir, total_timesteps=3000)
     times = ("run_dir", "seconds", "env_steps_per_s")
     assert replace(result, **{name: getattr(whole, name) for name in times}) == whole
     assert result.run_dir == half.run_dir
@@ -182,7 +182,7 @@ def test_a_run_with_nothing_left_to_train_is_evaluated_again(small, capsys):
     first = train(replace(small, quiet=False))
     capsys.readouterr()
     logged = rows(first)
-    again = train(Config(resume=str(first.run_dir)))
+    again = resume(first.run_dir)
     assert replace(again, seconds=first.seconds, env_steps_per_s=first.env_steps_per_s) == first
     assert again.seconds == pytest.approx(first.seconds, abs=0.1)
     assert without_times(rows(again)) == without_times(logged)
@@ -194,7 +194,7 @@ def test_a_run_that_is_running_is_not_gone_on_with(small):
     result = train(replace(small, total_timesteps=100))
     before = (result.run_dir / "result.json").read_bytes()
     with locked(result.run_dir), pytest.raises(UsageError, match="that run is still running"):
-        train(Config(resume=str(result.run_dir)))
+        resume(result.run_dir)
     assert (result.run_dir / "result.json").read_bytes() == before
 
 

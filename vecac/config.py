@@ -1,11 +1,11 @@
 """Every setting of a run, validated. A field is a flag: num_envs is --num-envs."""
 
 import dataclasses
-import os
+import functools
 import re
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
@@ -83,8 +83,6 @@ class Config:
     """Every random stream of the run is derived from it."""
     quiet: bool = False
     """Print nothing but warnings and errors."""
-    resume: str | None = None
-    """Run folder to go on with: flags left out are as saved there, and few may change."""
     log_dir: str = "logs"
     """Folder that run folders are created in."""
     run_name: str = "vecac"
@@ -94,26 +92,7 @@ class Config:
     checkpoint_interval: float = 60.0
     """Seconds between two checkpoints; changes no number."""
 
-    def __new__(cls, *args: Any, **fields: Any) -> "Config":
-        """Keeps which fields were given, since a resumed run takes the others from its folder.
-
-        Raises:
-            UsageError: there is no such field.
-        """
-        names = [field.name for field in dataclasses.fields(cls)]
-        for name in fields:
-            if name not in names:
-                meant = nearest(name, names)
-                raise UsageError(
-                    f"Config has no field {name}" + (f": did you mean {meant}?" if meant else "")
-                )
-        self = super().__new__(cls)
-        object.__setattr__(self, "_given", frozenset({*names[: len(args)], *fields}))
-        return self
-
     def __post_init__(self) -> None:
-        if isinstance(self.resume, os.PathLike):  # such as Result.run_dir
-            object.__setattr__(self, "resume", os.fspath(self.resume))
         for name, hint in get_type_hints(type(self)).items():
             value = getattr(self, name)
             if hint is int and isinstance(value, float) and value.is_integer():
@@ -132,8 +111,6 @@ class Config:
 
     def _check_combinations(self) -> None:
         """Refuse flags that the chosen engine or learner could only ignore."""
-        if self.resume is not None:  # what counts is the saved settings with those that were given
-            return
         engine = f"--engine {self.engine}"
         if self.engine != "async":
             remedy = "it concerns worker processes, so leave it out or use --engine async"
@@ -161,12 +138,6 @@ class Config:
                 raise UsageError(f"{typed(name, value)} does not go with {beside}: {remedy}")
 
     @property
-    def given(self) -> frozenset[str]:
-        """The fields that this config was made with, rather than their defaults."""
-        given: frozenset[str] = self.__dict__["_given"]
-        return given
-
-    @property
     def log_every(self) -> int:
         """Env steps between two log rows, resolved."""
         return self.log_interval or max(1, self.total_timesteps // 200)
@@ -175,6 +146,32 @@ class Config:
         """Every field as a JSON-ready value."""
         return dataclasses.asdict(self)
 
+
+def require_fields(names: Iterable[str]) -> None:
+    """Refuse a name that is no field of Config.
+
+    Raises:
+        UsageError: it names the nearest field.
+    """
+    known = list(Config.__dataclass_fields__)
+    for name in names:
+        if name not in known:
+            meant = nearest(name, known)
+            raise UsageError(f"Config has no field {name}" + (f": did you mean {meant}?" if meant else ""))
+
+
+def _explained(init: Callable[..., None]) -> Callable[..., None]:
+    """Config's own __init__, with an unknown field told as above instead of by a TypeError."""
+
+    @functools.wraps(init)
+    def explained(self: Config, *args: Any, **fields: Any) -> None:
+        require_fields(fields)
+        init(self, *args, **fields)
+
+    return explained
+
+
+Config.__init__ = _explained(Config.__init__)  # type: ignore[method-assign]
 
 WITHOUT_WORKERS: dict[str, Any] = {
     name: Config.__dataclass_fields__[name].default
@@ -252,7 +249,6 @@ _RANGES: dict[str, Rule] = {
     "log_interval": _at_least(0),
     "step_timeout": _STEP_TIMEOUT,
     "checkpoint_interval": _POSITIVE,
-    "resume": _NOT_EMPTY,
     "eval_episodes": _at_least(0),
     "eval_max_steps": _at_least(0),
 }

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -121,7 +121,8 @@ def _window() -> Iterator[None]:
         raise
 
 
-def _command(options: EvaluateOptions) -> int:
+def _command(values: dict[str, Any]) -> int:
+    options = EvaluateOptions(**values)
     checkpoint = options.checkpoint or best_checkpoint(options.run)
     config, network, content = load_policy(options.run, checkpoint)
     if options.seed is not None:

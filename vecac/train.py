@@ -5,9 +5,9 @@ worker processes, which import this module again, stay small.
 """
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import replace
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from vecac.engines.device_faults import device_errors_as
 from vecac.errors import RunFault, UsageError
 from vecac.runs.folder_lock import locked
 from vecac.runs.run_folder import Result, create_run_folder, describe_run, require_log_dir, write_json
-from vecac.runs.saved_run import SavedRun, saved_defaults, saved_run
+from vecac.runs.saved_run import SavedRun, config_to_go_on_with, saved_run
 from vecac.shell.command_line import run_command
 from vecac.shell.console import Console
 from vecac.shell.stopping import StopRequest
@@ -33,10 +33,10 @@ FEW_UPDATES = 500
 
 
 def train(config: Config, stop: StopRequest | None = None) -> Result:
-    """Run the training that config describes, or go on with the run that it names; it leaves a run folder.
+    """Run the training that config describes; it leaves a run folder.
 
     Args:
-        config: every setting; with resume, those that are given, and the others as saved.
+        config: every setting.
         stop: takes charge of SIGINT and SIGTERM; pass one in to learn which of them arrived.
 
     Returns:
@@ -47,12 +47,30 @@ def train(config: Config, stop: StopRequest | None = None) -> Result:
         RunFault: an environment misbehaved, learning diverged, a GPU failed or the last state could not
             be saved; result.json tells of it too, if it can be written.
     """
+    require_log_dir(config)
+    return _run(config, None, stop or StopRequest())
+
+
+def resume(run_dir: str | Path, stop: StopRequest | None = None, **changes: Any) -> Result:
+    """Go on with the run in a folder, exactly where its last checkpoint was taken; see `train`.
+
+    Args:
+        run_dir: as Result.run_dir.
+        stop: as for `train`.
+        changes: settings that are to be otherwise than saved there; few may.
+
+    Raises:
+        UsageError: there is no such run, it is running, or a setting may not change; it stays as it is.
+    """
+    with locked(Path(run_dir)):
+        saved = saved_run(Path(run_dir), changes)
+        return _run(saved.config, saved, stop or StopRequest())
+
+
+def _run(config: Config, saved: SavedRun | None, stop: StopRequest) -> Result:
     from vecac.runs.final_evaluation import evaluate_run
 
-    stop = stop or StopRequest()
     with stop, ExitStack() as cleanup:
-        saved = cleanup.enter_context(_saved(config))
-        config = config if saved is None else saved.config
         console = Console(config.total_timesteps, config.quiet)
         with device_errors_as(partial(_unusable, config)):
             config, engine, recorder = _set_up(config, saved, console, cleanup)
@@ -86,17 +104,6 @@ def _device_fault(complaint: str) -> RunFault:
         f"the device failed: {complaint}; go on from the last checkpoint with --resume, on another --device "
         "if need be"
     )
-
-
-@contextmanager
-def _saved(config: Config) -> Iterator[SavedRun | None]:
-    """The run to go on with, if there is one, for as long as it is this process's."""
-    if config.resume is None:
-        require_log_dir(config)
-        yield None
-        return
-    with locked(Path(config.resume)):
-        yield saved_run(config)
 
 
 def _set_up(
@@ -170,15 +177,32 @@ def _learn(engine: "Engine", recorder: "RunRecorder", stop: StopRequest) -> "Sto
     return stop_reason or "interrupted"
 
 
-def _command(config: Config) -> int:
-    stop = StopRequest()
-    result = train(config, stop)
+@dataclass(frozen=True)
+class TrainOptions(Config):
+    """Train a TD actor-critic on N copies of a Gymnasium environment that step together."""
+
+    resume: str | None = None
+    """Run folder to go on with: flags left out are as saved there, and few may change."""
+
+
+def _saved_options(values: dict[str, Any]) -> TrainOptions | None:
+    """What flags left out stand for if a run is to be resumed."""
+    run_dir = values["resume"]
+    if run_dir is None:
+        return None
+    saved = config_to_go_on_with(Path(run_dir))
+    return TrainOptions(**saved.to_dict(), resume=run_dir)
+
+
+def _command(values: dict[str, Any]) -> int:
+    stop, run_dir = StopRequest(), values.pop("resume")
+    result = train(Config(**values), stop) if run_dir is None else resume(run_dir, stop, **values)
     return stop.exit_code() if result.stop_reason == "interrupted" else 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    return run_command(Config, "python -m vecac.train", argv, _command, saved_defaults, GROUPS)
+    return run_command(TrainOptions, "python -m vecac.train", argv, _command, _saved_options, GROUPS)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from vecac.config import Config, flag
 from vecac.engines.device_faults import device_error, device_errors_as, noted
 from vecac.errors import EnvironmentFault, UsageError
 from vecac.recording import checkpoint
-from vecac.train import main, train
+from vecac.train import main, resume, train
 
 COMPLAINT = "CUDA error: an illegal memory access was encountered"
 ADVICE = "\nCUDA kernel errors might be asynchronously reported at some other API call.\nCompile with ..."
@@ -67,7 +67,7 @@ def test_a_device_that_fails_for_good_loses_no_row_no_result_and_no_checkpoint(t
 
     good = checkpoint.load(run_dir / "checkpoints" / "latest.pt")
     assert 0 < good["updates"] < 200
-    resumed = train(Config(resume=str(run_dir)))
+    resumed = resume(run_dir)
     assert resumed.stop_reason == "finished"
     ends = [checkpoint.load(run.run_dir / "checkpoints" / "latest.pt")["network"] for run in (resumed, whole)]
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])

@@ -12,7 +12,7 @@ from vecac.errors import UsageError
 from vecac.recording import checkpoint
 from vecac.runs.run_folder import write_json
 from vecac.seeding import restart_sequence, seed_sequences, torch_seed
-from vecac.train import train
+from vecac.train import resume, train
 
 ON_CUDA = torch.arange(16, dtype=torch.uint8)  # a CUDA generator's state: its seed and its offset
 OTHER_NUMBERS = (
@@ -90,7 +90,7 @@ def saved_on_cuda(tmp_path):
 
 def go_on(run_dir, **given):
     """The run at 800 env steps, and the line on its random numbers if there was one."""
-    return train(Config(resume=str(run_dir), total_timesteps=800, quiet=False, **given))
+    return resume(run_dir, total_timesteps=800, quiet=False, **given)
 
 
 def test_a_run_saved_on_cuda_goes_on_on_the_cpu_and_says_so(saved_on_cuda, capsys):
@@ -102,7 +102,7 @@ def test_a_run_saved_on_cuda_goes_on_on_the_cpu_and_says_so(saved_on_cuda, capsy
     assert capsys.readouterr().out.splitlines().count(OTHER_NUMBERS) == 1
     written = json.loads((saved_on_cuda / "config.json").read_text())
     assert (written["device"], written["device_requested"]) == ("cpu", "cpu")
-    train(Config(resume=str(saved_on_cuda), total_timesteps=900, quiet=False))
+    resume(saved_on_cuda, total_timesteps=900, quiet=False)
     assert OTHER_NUMBERS not in capsys.readouterr().out  # its own state is the CPU's now
 
 

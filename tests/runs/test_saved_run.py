@@ -8,7 +8,7 @@ from vecac.config import Config, flag
 from vecac.errors import UsageError
 from vecac.recording import checkpoint
 from vecac.runs.run_folder import describe_run, write_json
-from vecac.runs.saved_run import MAY_CHANGE, saved_config, saved_defaults, saved_run
+from vecac.runs.saved_run import MAY_CHANGE, config_to_go_on_with, saved_config, saved_run
 
 ENV_STEPS, TOTAL = 1250, 5000
 
@@ -33,7 +33,7 @@ def refusal(run_dir, **given):
     """Why the run is not gone on with: one line, and the folder is as it was."""
     before = {path: path.is_file() and path.read_bytes() for path in run_dir.rglob("*")}
     with pytest.raises(UsageError) as caught:
-        saved_run(Config(resume=str(run_dir), **given))
+        saved_run(run_dir, given)
     assert {path: path.is_file() and path.read_bytes() for path in run_dir.rglob("*")} == before
     (line,) = str(caught.value).splitlines()
     return line
@@ -41,7 +41,7 @@ def refusal(run_dir, **given):
 
 def test_settings_left_out_are_as_saved(run_dir):
     saved = write(run_dir, gamma=0.5, seed=9, engine="async", step_timeout=7.0, max_grad_norm=0.5)
-    run = saved_run(Config(resume=str(run_dir)))
+    run = saved_run(run_dir, {})
     assert run.config == saved
     assert run.run_dir == run_dir
     assert (run.content["env_steps"], run.content["run"]) == (ENV_STEPS, {"a": 1})
@@ -68,7 +68,7 @@ ALLOWED = {
 
 
 def test_every_setting_is_tried():
-    assert {*OTHERWISE, *ALLOWED, "resume"} == {field.name for field in dataclasses.fields(Config)}
+    assert {*OTHERWISE, *ALLOWED} == {field.name for field in dataclasses.fields(Config)}
     assert set(MAY_CHANGE) == set(ALLOWED)
 
 
@@ -91,13 +91,13 @@ def test_a_default_that_is_given_counts_as_much_as_any_other_value(run_dir):
 @pytest.mark.parametrize("name", OTHERWISE)
 def test_what_is_given_as_saved_is_no_change(run_dir, name):
     saved = write(run_dir, engine="async", learner="torch", seed=9)
-    assert saved_run(Config(resume=str(run_dir), **{name: getattr(saved, name)})).config == saved
+    assert saved_run(run_dir, {name: getattr(saved, name)}).config == saved
 
 
 @pytest.mark.parametrize("name", ALLOWED)
 def test_what_changes_nothing_that_is_learned_may_change(run_dir, name):
     saved = write(run_dir, engine="async", learner="torch")
-    run = saved_run(Config(resume=str(run_dir), **{name: ALLOWED[name]}))
+    run = saved_run(run_dir, {name: ALLOWED[name]})
     assert run.config == replace(saved, **{name: ALLOWED[name]})
     assert run.config != saved
 
@@ -105,7 +105,7 @@ def test_what_changes_nothing_that_is_learned_may_change(run_dir, name):
 @pytest.mark.parametrize("device", ["cpu", "cuda", "cuda:0"])
 def test_a_run_of_a_gpu_that_is_missing_can_change_to_another_device(run_dir, device):
     write(run_dir, learner="torch", device="cuda:1")
-    assert saved_run(Config(resume=str(run_dir), device=device)).config.device == device
+    assert saved_run(run_dir, {"device": device}).config.device == device
 
 
 @pytest.mark.parametrize(("engine", "said"), [("sync", "--learner compiled"), ("fused", "--engine fused")])
@@ -117,7 +117,7 @@ def test_kernels_do_not_change_to_a_gpu(run_dir, engine, said):
 
 def test_a_target_return_can_be_taken_back(run_dir):
     write(run_dir, target_return=300.0)
-    assert saved_run(Config(resume=str(run_dir), target_return=None)).config.target_return is None
+    assert saved_run(run_dir, {"target_return": None}).config.target_return is None
 
 
 def test_a_change_that_does_not_go_with_the_saved_settings_is_refused(run_dir):
@@ -130,14 +130,28 @@ def test_the_total_may_only_be_raised(run_dir):
     assert refusal(run_dir, total_timesteps=4999) == (
         "--total-timesteps 4999 is less than the run's 5000: it can only be raised"
     )
-    assert saved_run(Config(resume=str(run_dir), total_timesteps=5000)).config.total_timesteps == 5000
-    assert saved_run(Config(resume=str(run_dir), total_timesteps=5001)).config.total_timesteps == 5001
+    assert saved_run(run_dir, {"total_timesteps": 5000}).config.total_timesteps == 5000
+    assert saved_run(run_dir, {"total_timesteps": 5001}).config.total_timesteps == 5001
 
 
 def test_auto_means_as_saved(run_dir):
     saved = write(run_dir, device="cpu", engine="vector", learner="torch", log_interval=25)
-    config = Config(resume=str(run_dir), engine="auto", learner="auto", device="auto", log_interval=0)
-    assert saved_run(config).config == saved
+    left_open = {"engine": "auto", "learner": "auto", "device": "auto", "log_interval": 0}
+    assert saved_run(run_dir, left_open).config == saved
+
+
+def test_a_setting_that_there_is_not_is_named(run_dir):
+    write(run_dir)
+    assert refusal(run_dir, total_steps=9) == "Config has no field total_steps: did you mean total_timesteps?"
+
+
+def test_the_resume_that_earlier_versions_saved_is_passed_over(run_dir):
+    saved = write(run_dir)
+    config = {**saved.to_dict(), "resume": None}
+    (run_dir / "config.json").write_text(json.dumps(config))
+    path = run_dir / "checkpoints" / "latest.pt"
+    checkpoint.save(path, checkpoint.load(path) | {"config": config})
+    assert saved_run(run_dir, {}).config == saved
 
 
 def test_the_device_is_the_one_asked_for_and_not_what_the_machine_had(run_dir):
@@ -151,7 +165,7 @@ def test_the_device_is_the_one_asked_for_and_not_what_the_machine_had(run_dir):
 def test_a_folder_of_an_earlier_vecac_lacks_settings_that_came_later(run_dir):
     write(run_dir, seed=9)
     settings = json.loads((run_dir / "config.json").read_text())
-    for name in ("step_timeout", "resume", "device_requested"):
+    for name in ("step_timeout", "device_requested"):
         del settings[name]
     write_json(run_dir / "config.json", settings | {"device": "cuda:1", "a_setting_long_gone": 1})
     assert saved_config(run_dir) == Config(seed=9, total_timesteps=TOTAL, device="cuda:1")
@@ -233,7 +247,7 @@ def test_a_checkpoint_may_be_older_than_a_change_that_changes_nothing(run_dir, n
     path = run_dir / "checkpoints" / "latest.pt"
     other = replace(saved, **{name: ALLOWED[name]})
     checkpoint.save(path, checkpoint.load(path) | {"config": other.to_dict()})
-    assert saved_run(Config(resume=str(run_dir))).config == saved
+    assert saved_run(run_dir, {}).config == saved
 
 
 @pytest.mark.parametrize("config", [{"setting_of_the_future": 1}, {"num_envs": 0}, 5])
@@ -255,43 +269,27 @@ def test_a_checkpoint_of_settings_that_are_none(run_dir, config):
 def test_annealing_over_another_total_is_told(run_dir, env_steps, total, notes):
     settings = {"anneal_lr": True, "learning_rate": 0.01}
     write(run_dir, content={"env_steps": env_steps}, **settings)
-    first, *others = saved_run(Config(resume=str(run_dir), total_timesteps=total)).notes
+    first, *others = saved_run(run_dir, {"total_timesteps": total}).notes
     assert first == f"going on at {env_steps:,} of {total:,} env steps"
     assert others == [f"--anneal-lr: the learning rate now falls to 0 {note}" for note in notes]
 
 
 def test_a_constant_learning_rate_is_not_worth_a_note(run_dir):
     write(run_dir)
-    notes = saved_run(Config(resume=str(run_dir), total_timesteps=10_000)).notes
+    notes = saved_run(run_dir, {"total_timesteps": 10_000}).notes
     assert notes == ["going on at 1,250 of 10,000 env steps"]
 
 
 @pytest.mark.parametrize(("env_steps", "is_done"), [(4999, False), (5000, True), (5030, True)])
 def test_a_run_that_is_done_says_so(run_dir, env_steps, is_done):
     write(run_dir, content={"env_steps": env_steps})
-    notes = saved_run(Config(resume=str(run_dir))).notes
+    notes = saved_run(run_dir, {}).notes
     done = "nothing is left to train: raise --total-timesteps to go on; evaluating again"
     assert notes[1:] == ([done] if is_done else [])
 
 
-def test_flags_left_out_stand_for_what_is_saved(run_dir):
-    saved = write(run_dir, seed=9, gamma=0.5)
-    assert saved_defaults(["--quiet", "--resume", str(run_dir), "--seed", "3"]) == saved
-    assert saved_defaults([f"--resume={run_dir}"]) == saved
-
-
 def test_quiet_holds_for_one_command(run_dir):
-    saved = write(run_dir, quiet=True)
-    assert saved_defaults(["--resume", str(run_dir)]) == replace(saved, quiet=False)
-    assert saved_run(Config(resume=str(run_dir))).config.quiet is False
-    assert saved_run(Config(resume=str(run_dir), quiet=True)).config.quiet is True
-
-
-@pytest.mark.parametrize("argv", ["", "--quiet", "--resume", "--resume=", "--seed 3 --resume", "--resumed x"])
-def test_without_a_folder_they_stand_for_the_defaults(argv):
-    assert saved_defaults(argv.split()) == Config()
-
-
-def test_a_folder_that_is_none_is_refused_before_flags_are_parsed(tmp_path):
-    with pytest.raises(UsageError, match="is not a run folder"):
-        saved_defaults(["--resume", str(tmp_path)])
+    write(run_dir, quiet=True)
+    assert config_to_go_on_with(run_dir).quiet is False
+    assert saved_run(run_dir, {}).config.quiet is False
+    assert saved_run(run_dir, {"quiet": True}).config.quiet is True

@@ -66,7 +66,7 @@ def description_of(saved, **changes):
 
 
 def test_an_engine_takes_over_what_was_saved(run_dir):
-    saved = saved_run(Config(resume=str(run_dir), total_timesteps=2_000_000))
+    saved = saved_run(run_dir, {"total_timesteps": 2_000_000})
     with engine_of(saved.config) as engine:
         before = engine.network.fc1.weight.clone()
         notes = saved.go_on(engine, description_of(saved))
@@ -80,7 +80,7 @@ def test_the_folder_tells_of_each_resumption_and_of_no_result(run_dir):
     first = json.loads((run_dir / "config.json").read_text())
     totals = (2_000_000, 3_000_000)
     for index, total in enumerate(totals):
-        saved = saved_run(Config(resume=str(run_dir), total_timesteps=total))
+        saved = saved_run(run_dir, {"total_timesteps": total})
         changes = {"git_commit": f"number {index}", "command_line": ["train.py", "--resume", str(index)]}
         with engine_of(saved.config) as engine:
             saved.go_on(engine, description_of(saved, **changes))
@@ -100,7 +100,7 @@ def test_the_folder_tells_of_each_resumption_and_of_no_result(run_dir):
 
 
 def test_other_packages_are_noted(run_dir):
-    saved = saved_run(Config(resume=str(run_dir)))
+    saved = saved_run(run_dir, {})
     versions = description_of(saved)["versions"] | {"torch": "1.0"}
     with engine_of(saved.config) as engine:
         notes = saved.go_on(engine, description_of(saved, versions=versions))
@@ -149,7 +149,7 @@ def with_a_moment_of_another_shape(content):
 def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(run_dir, damage):
     rewrite(run_dir, **damage(checkpoint.load(run_dir / "checkpoints" / "latest.pt")))
     before = {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()}
-    saved = saved_run(Config(resume=str(run_dir)))
+    saved = saved_run(run_dir, {})
     path = run_dir / "checkpoints" / "latest.pt"
     with (
         engine_of(saved.config) as engine,
@@ -191,7 +191,7 @@ def without(name):
 )
 def test_a_recorders_state_that_is_none_is_refused_before_the_run_goes_on(run_dir, run):
     rewrite(run_dir, run=run)
-    saved = saved_run(Config(resume=str(run_dir)))
+    saved = saved_run(run_dir, {})
     with (
         engine_of(saved.config) as engine,
         pytest.raises(UsageError, match=r"latest\.pt does not fit this vecac: run"),
@@ -203,7 +203,7 @@ def test_a_recorders_state_that_is_none_is_refused_before_the_run_goes_on(run_di
 @pytest.mark.parametrize("run", [None, RUN | {"solved": (40, 1.5), "train_metrics": {}, "best_mean": 3.5}])
 def test_a_recorders_state_may_be_that_of_a_new_run_or_of_a_solved_one(run_dir, run):
     rewrite(run_dir, run=run)
-    saved = saved_run(Config(resume=str(run_dir)))
+    saved = saved_run(run_dir, {})
     with engine_of(saved.config) as engine:
         assert len(saved.go_on(engine, description_of(saved))) == 1
     assert saved.content["run"] == run
@@ -211,7 +211,7 @@ def test_a_recorders_state_may_be_that_of_a_new_run_or_of_a_solved_one(run_dir, 
 
 def test_a_policy_is_read_back(run_dir):
     config, network, content = load_policy(run_dir, "latest")
-    assert replace(config, quiet=False) == saved_run(Config(resume=str(run_dir))).config
+    assert replace(config, quiet=False) == saved_run(run_dir, {}).config
     assert content["updates"] == 3
     saved = content["network"]
     assert saved.keys() == network.state_dict().keys()

@@ -3,6 +3,7 @@
 import dataclasses
 import re
 from itertools import chain
+from types import SimpleNamespace
 
 import pytest
 import steps_per_sec
@@ -24,9 +25,9 @@ def parsed(monkeypatch):
 
     def parsed(*arguments):
         seen = []
-        monkeypatch.setattr(vecac.train, "_command", lambda config: seen.append(config) or 0)
+        monkeypatch.setattr(vecac.train, "_command", lambda values: seen.append(values) or 0)
         assert vecac.train.main(arguments) == 0
-        return seen[0]
+        return SimpleNamespace(**seen[0])
 
     return parsed
 
@@ -62,7 +63,9 @@ def test_a_number_that_is_not_whole_is_refused_by_flag(capsys, name, typed):
 
 def test_optional_and_repeated_whole_numbers_are_typed_alike(monkeypatch):
     seen = []
-    monkeypatch.setattr(vecac.evaluate, "_command", lambda options: seen.append(options) or 0)
+    monkeypatch.setattr(
+        vecac.evaluate, "_command", lambda values: seen.append(SimpleNamespace(**values)) or 0
+    )
     monkeypatch.setattr(steps_per_sec, "_command", lambda options: seen.append(options) or 0)
     assert vecac.evaluate.main(["run", "--seed", "1e3", "--episodes", "2e1"]) == 0
     assert steps_per_sec.main(["--num-envs", "1e1", "1_000", "16.0"]) == 0
@@ -117,7 +120,9 @@ def test_help_shows_the_flags_in_their_groups():
         for title, box in zip(boxes[::2], boxes[1::2], strict=True)
     }
     assert shown.pop("options") == []
-    assert list(chain(*shown.values())) == [flag(field.name) for field in dataclasses.fields(Config)]
+    assert list(chain(*shown.values())) == [
+        flag(field.name) for field in dataclasses.fields(vecac.train.TrainOptions)
+    ]
     firsts = {flag(first): f"{title} options" for first, title in GROUPS.items()}
     assert {names[0]: title for title, names in shown.items()} == firsts
 
@@ -135,3 +140,26 @@ def test_a_field_that_config_has_not_is_suggested_the_right_one():
         Config(batch_size=64)
     with pytest.raises(UsageError, match=r"^Config has no field n_envs: did you mean num_envs\?$"):
         dataclasses.replace(Config(), n_envs=3)
+
+
+@pytest.mark.parametrize(
+    ("module", "options", "said"),
+    [
+        ("vecac.train", vecac.train.TrainOptions, "Copies of the environment that step together (N)."),
+        (
+            "vecac.evaluate",
+            vecac.evaluate.EvaluateOptions,
+            "Draw actions from the policy instead of taking the most probable.",
+        ),
+    ],
+)
+def test_help_explains_every_flag_and_waits_for_no_torch(module, options, said):
+    code, stdout, stderr = run("-X", "importtime", "-m", module, "--help")
+    assert code == 0
+    unwrapped = " ".join(stdout.replace("│", " ").split())
+    flags = {flag(field.name) for field in dataclasses.fields(options)} - {"--run"}  # a bare argument
+    assert {name for name in flags if f"{name} " not in unwrapped and f"{name}, " not in unwrapped} == set()
+    assert said in unwrapped
+    imported = {line.rpartition("|")[2].strip() for line in stderr.splitlines()}
+    assert "tyro" in imported  # or else nothing was measured
+    assert not [name for name in imported if name.split(".")[0] == "torch"]

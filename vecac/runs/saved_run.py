@@ -6,12 +6,11 @@ Whatever loads torch is imported inside the functions: a command that only parse
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
-from itertools import pairwise
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vecac.config import Config, flag, typed
+from vecac.config import Config, flag, require_fields, typed
 from vecac.engines.device_faults import device_error
 from vecac.errors import EnvironmentFault, UsageError
 from vecac.runs.run_folder import read_config, write_json
@@ -83,16 +82,6 @@ class SavedRun:
         return notes
 
 
-def saved_defaults(argv: Sequence[str]) -> Config:
-    """What flags left out stand for: with --resume the saved run's settings, else Config's defaults."""
-    for name, value in pairwise([*argv, ""]):
-        if name == "--resume" and value:
-            return _to_go_on_with(Path(value))
-        if name.startswith("--resume=") and name != "--resume=":
-            return _to_go_on_with(Path(name.partition("=")[2]))
-    return Config()
-
-
 def saved_config(run_dir: Path) -> Config:
     """The settings in a run folder's config.json.
 
@@ -100,31 +89,35 @@ def saved_config(run_dir: Path) -> Config:
         UsageError: there is none, or its settings are not valid.
     """
     settings = read_config(run_dir)
-    known = {field.name: settings[field.name] for field in fields(Config) if field.name in settings}
-    known["device"] = settings.get("device_requested", known.get("device"))
+    if "device_requested" in settings:
+        settings["device"] = settings["device_requested"]
     try:
-        return Config(**known)
+        return Config(**{name: settings[name] for name in Config.__dataclass_fields__ if name in settings})
     except (UsageError, TypeError, ValueError) as error:
         raise UsageError(f"{run_dir / 'config.json'} is damaged: {error}") from error
 
 
-def _to_go_on_with(run_dir: Path) -> Config:
+def _config_of(settings: Mapping[str, Any]) -> Config:
+    """The config in a checkpoint; an earlier version had `resume` in it."""
+    return Config(**{name: value for name, value in settings.items() if name != "resume"})
+
+
+def config_to_go_on_with(run_dir: Path) -> Config:
     """The saved settings, but for --quiet, which holds for one command."""
     return replace(saved_config(run_dir), quiet=False)
 
 
-def saved_run(config: Config) -> SavedRun:
-    """The run that config.resume names, with the other settings that config was given.
+def saved_run(run_dir: Path, changes: Mapping[str, Any]) -> SavedRun:
+    """The run in a folder, with some settings that are to be otherwise; what is as saved is no change.
 
     Raises:
-        UsageError: it cannot be read, or a setting is given that must stay as it is.
+        UsageError: it cannot be read, or a setting is changed that must stay as it is.
     """
     from vecac.recording import checkpoint
 
-    assert config.resume is not None
-    run_dir = Path(config.resume)
-    saved = _to_go_on_with(run_dir)
-    changes = _changes(config, saved)
+    require_fields(changes)
+    saved = config_to_go_on_with(run_dir)
+    changes = _changes(changes, saved)
     path = run_dir / "checkpoints" / "latest.pt"
     content = checkpoint.load(path)
     if "engine" not in content or "run" not in content:
@@ -132,7 +125,7 @@ def saved_run(config: Config) -> SavedRun:
             f"checkpoint {path} can be evaluated, but not resumed: use one that is called latest.pt"
         )
     with _explained(path):
-        of_checkpoint = Config(**content["config"])
+        of_checkpoint = _config_of(content["config"])
     _require_same_run(path, of_checkpoint, saved)
     changed = replace(saved, **changes)
     if changed.total_timesteps < saved.total_timesteps:
@@ -166,7 +159,7 @@ def load_policy(run_dir: Path, name: str) -> tuple[Config, "ActorCritic", dict[s
         )
     content = checkpoint.load(path)
     with _explained(path):
-        config = Config(**content["config"])
+        config = _config_of(content["config"])
         weights = content["network"]
         hidden_size, obs_size = weights["fc1.weight"].shape
         network = ActorCritic(obs_size, len(weights["fc_pi.weight"]), hidden_size)
@@ -194,11 +187,11 @@ def _explained(path: Path) -> Iterator[None]:
         raise UsageError(f"checkpoint {path} does not fit this vecac: {error}") from error
 
 
-def _changes(config: Config, saved: Config) -> dict[str, Any]:
-    """The settings that are to differ from the saved ones."""
+def _changes(wanted: Mapping[str, Any], saved: Config) -> dict[str, Any]:
+    """Those of the wanted settings that differ from the saved ones."""
     changes = {}
-    for name in config.given - {"resume"}:
-        value, before = getattr(config, name), getattr(saved, name)
+    for name, value in wanted.items():
+        before = getattr(saved, name)
         as_saved = value == before or (value == "auto" and name in ("engine", "learner", "device"))
         if as_saved or (name == "log_interval" and value == 0):
             continue

@@ -7,29 +7,28 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
 import vecac
 from vecac.errors import RunFault, UsageError
 from vecac.shell.flags import parse_flags
 
-Options = TypeVar("Options")
-
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 
 def run_command(
-    options: type[Options],
+    options: type,
     prog: str,
     argv: Sequence[str] | None,
-    work: Callable[[Options], int],
-    defaults: Callable[[Sequence[str]], Options] | None = None,
+    work: Callable[[dict[str, Any]], int],
+    defaults: Callable[[dict[str, Any]], Any] = lambda values: None,
     groups: Mapping[str, str] = MappingProxyType({}),
 ) -> int:
-    """Parse argv into `options`, a dataclass, and do the work; returns the exit code.
+    """Parse argv into values for the fields of `options`, a dataclass, and work; returns the exit code.
 
     The first line of the dataclass's docstring is what --help says the command does. What `defaults`
-    makes of argv takes the place of the dataclass's own defaults. `groups` has the first field of each
+    makes of the values, if it is not None, is an instance that takes the place of the dataclass's own
+    defaults: argv is parsed once more. `groups` has the first field of each
     group in --help, and the group's title.
 
     An error that vecac explains is one line on standard error: exit code 2 for what the user gave,
@@ -55,18 +54,19 @@ def run_command(
 
 
 def _parse(
-    options: type[Options],
+    options: type,
     prog: str,
     argv: Sequence[str] | None,
-    defaults: Callable[[Sequence[str]], Options] | None,
+    defaults: Callable[[dict[str, Any]], Any],
     groups: Mapping[str, str],
-) -> Options:
+) -> dict[str, Any]:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["--version"]:
         print(f"vecac {vecac.__version__}")
         raise SystemExit(0)
-    default = None if defaults is None else defaults(arguments)
-    return options(**parse_flags(options, prog, arguments, default, groups))
+    values = parse_flags(options, prog, arguments, None, groups)
+    default = defaults(values)
+    return values if default is None else parse_flags(options, prog, arguments, default, groups)
 
 
 def _explain(error: Exception, code: int) -> int:
