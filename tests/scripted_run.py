@@ -1,6 +1,7 @@
-"""A RunRecorder whose engine and clock do what they are told."""
+"""A Run whose engine and clock do what they are told."""
 
 import json
+import sys
 from types import SimpleNamespace
 
 import torch
@@ -13,8 +14,7 @@ from vecac.engines.contracts import Report
 from vecac.engines.evaluation import Evaluation
 from vecac.learners.torch_learner import BlockReport, UpdateReport
 from vecac.recording import checkpoint, clock
-from vecac.runs.run_recorder import RunRecorder
-from vecac.shell.console import Console
+from vecac.runs.run import Run
 from vecac.transition import Episode
 
 EVALUATIONS = {
@@ -51,11 +51,18 @@ class ScriptedEngine:
         self.network.load_state_dict(state["network"])
         self.env_steps, self.updates = state["env_steps"], state["updates"]
 
+    def caveats(self):
+        return []
+
     def last_rollout(self):
         return self.rollout
 
     def largest_reward(self):
         return 1.0
+
+
+def warn(text):
+    print(f"warning: {text}", file=sys.stderr)
 
 
 class ScriptedRun:
@@ -72,7 +79,8 @@ class ScriptedRun:
         defaults = {"total_timesteps": 1000, "log_interval": 100, "device": "cuda", "learner": "torch"}
         config = Config(**defaults | settings)
         state = None if content is None else content["run"]
-        self.recorder = RunRecorder(config, folder, self.engine, "cpu", Console(1000, quiet=True), state)
+        self.recorder = Run(config, folder, self.engine, "cpu", warn, state)
+        self.recorder._recorder.writer.flush()
 
     def update(self, env_steps, returns=(), seconds=1.0, loss=None, grad_norm=0.25, **report):
         """The engine makes an update that brings it to env_steps and finishes episodes."""
@@ -96,7 +104,7 @@ class ScriptedRun:
 
     def rows(self):
         if not hasattr(self, "result"):
-            self.recorder._save_pending()
+            self.recorder._recorder.writer._save_pending()
         return read_csv(self.dir)
 
     def rows_at(self):
@@ -108,7 +116,7 @@ class ScriptedRun:
     def saved(self, name):
         """env_steps of a checkpoint, after a check that its parameters are of the same moment."""
         if name == "best":
-            self.recorder._save_pending()
+            self.recorder._recorder.writer._save_pending()
         content = self.load(name)
         assert content["network"]["fc_v.bias"].item() == content["env_steps"]
         return content["env_steps"]

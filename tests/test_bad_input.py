@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("elsewhere")
 @pytest.fixture
 def refused(tmp_path, capsys, monkeypatch):
     """Train with flags that cannot be used: the message, after checks that nothing is left."""
-    monkeypatch.setattr("vecac.runs.run_recorder.RunRecorder", None)  # nothing may get as far as to call it
+    monkeypatch.setattr("vecac.runs.run.Run", None)  # nothing may get as far as to call it
 
     def refused(*flags, log_dir="logs"):
         before = contents(tmp_path)

@@ -12,7 +12,7 @@ from vecac.config import Config
 from vecac.engines.gymnasium_engine import GymnasiumEngine
 from vecac.engines.selection import make_engine, make_learner, resolve
 from vecac.environments.vector import make_environments
-from vecac.recording.metrics import EpisodeStatistics
+from vecac.runs.progress import EpisodeStatistics
 from vecac.train import train
 
 MODES = ["next-step", "same-step", "disabled"]

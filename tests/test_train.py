@@ -202,7 +202,7 @@ def test_a_last_state_that_cannot_be_saved_fails_the_run(small, monkeypatch, cap
     def fail(path, data):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("vecac.runs.run_recorder.write_atomically", fail)
+    monkeypatch.setattr("vecac.runs.writer.write_atomically", fail)
     with pytest.raises(RunFault, match=r"^the last state could not be saved in .*: No space left on device$"):
         train(replace(small, total_timesteps=1000))
     (result,) = Path(small.log_dir).glob("*/result.json")

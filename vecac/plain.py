@@ -63,3 +63,25 @@ def require_like(value: Any, model: NDArray[Any]) -> NDArray[Any]:
     if array.dtype != model.dtype or array.shape != model.shape:
         raise ValueError(f"{array.dtype} {array.shape} where {model.dtype} {model.shape} belongs")
     return array
+
+
+def require_count(value: Any) -> int:
+    """The value, if it is an int from 0 that fits into 64 bits with its sign.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if type(value) is not int or not 0 <= value < 2**63:
+        raise ValueError(f"{value!r} is no count")
+    return value
+
+
+def require_number(value: Any) -> float:
+    """The value as a float, if it is one or an int.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if type(value) not in (int, float):
+        raise ValueError(f"{value!r} is no number")
+    return float(value)

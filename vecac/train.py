@@ -7,7 +7,7 @@ worker processes, which import this module again, stay small.
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from vecac.config import GROUPS, Config
 from vecac.engines.device_faults import device_errors_as
 from vecac.errors import RunFault, UsageError
 from vecac.runs.folder_lock import locked
-from vecac.runs.run_folder import Result, create_run_folder, describe_run, require_log_dir, write_json
+from vecac.runs.run_folder import Result, require_log_dir
 from vecac.runs.saved_run import SavedRun, config_to_go_on_with, saved_run
 from vecac.shell.command_line import run_command
 from vecac.shell.console import Console
@@ -24,12 +24,9 @@ from vecac.shell.stopping import StopRequest
 from vecac.shell.summary import describe_result, describe_start
 
 if TYPE_CHECKING:
-    from vecac.engines.contracts import Engine
-    from vecac.runs.run_recorder import RunRecorder, StopReason
-
-
-FEW_UPDATES = 500
-"""Fewer than this are hardly ever enough."""
+    from vecac.engines.evaluation import Evaluation
+    from vecac.runs.progress import StopReason
+    from vecac.runs.run import Run
 
 
 def train(config: Config, stop: StopRequest | None = None) -> Result:
@@ -68,31 +65,59 @@ def resume(run_dir: str | Path, stop: StopRequest | None = None, **changes: Any)
 
 
 def _run(config: Config, saved: SavedRun | None, stop: StopRequest) -> Result:
-    from vecac.runs.final_evaluation import evaluate_run
+    from vecac.engines.hardware import torch_threads
+    from vecac.runs.building import build_run, plan_run
 
-    with stop, ExitStack() as cleanup:
-        console = Console(config.total_timesteps, config.quiet)
+    console = Console(config.total_timesteps, config.quiet)
+    with stop, closing(console), ExitStack() as cleanup:
         with device_errors_as(partial(_unusable, config)):
-            config, engine, recorder = _set_up(config, saved, console, cleanup)
+            plan = plan_run(config)
+            cleanup.enter_context(torch_threads(plan.torch_threads))
+            with console.waiting(_what_takes_long(plan.config)):
+                run, notes = build_run(plan, saved, console.warning)
+        cleanup.enter_context(closing(run))
+        introduction = describe_start(plan.config, str(plan.device), plan.config.num_threads, run.run_dir)
+        for line in (introduction, *notes, *plan.choices):
+            console.line(line)
         try:
             with device_errors_as(_device_fault):
-                if saved is None:
-                    engine.reset()
-                for line in engine.caveats():
-                    console.line(line)
-                recorder.start_clock()
-                stop_reason = _learn(engine, recorder, stop)
-                evaluations = evaluate_run(config, engine, recorder.best.content(), console, stop)
+                stop_reason, evaluations = _train(run, saved is None, console, stop)
         except BaseException as error:
-            recorder.finish("failed", error=f"{type(error).__name__}: {error}")
+            console.close()
+            run.finish("failed", error=f"{type(error).__name__}: {error}")
             raise
-        result = recorder.finish(stop_reason, evaluations)
+        result = run.finish(stop_reason, evaluations)
     if result.stop_reason == "failed":
         raise RunFault(result.error)
-    if stop_reason != "interrupted" and stop.requested():
-        console.line("the evaluation was stopped, and is missing")
     console.line(describe_result(result))
     return result
+
+
+def _train(
+    run: "Run", is_new: bool, console: Console, stop: StopRequest
+) -> "tuple[StopReason, dict[str, Evaluation]]":
+    """Collect, update, record and save until the run is over, then evaluate."""
+    from vecac.runs.final_evaluation import evaluate_run
+
+    for line in run.start(is_new):
+        console.line(line)
+    while (stop_reason := run.stop_reason()) is None and not stop.requested():
+        run.advance()
+        console.progress(*run.progress())
+    console.close()
+    run.stop()
+    if stop_reason is None:
+        return "interrupted", {}
+
+    def go_on(name: str, episodes: int, steps: int) -> bool:
+        console.evaluation(name.replace("_", ", "), episodes, run.config.eval_episodes, steps)
+        return not stop.requested()
+
+    evaluations = evaluate_run(run, go_on)
+    console.close()
+    if not evaluations and run.config.eval_episodes:
+        console.line("the evaluation was stopped, and is missing")
+    return stop_reason, evaluations
 
 
 def _unusable(config: Config, complaint: str) -> UsageError:
@@ -106,75 +131,10 @@ def _device_fault(complaint: str) -> RunFault:
     )
 
 
-def _set_up(
-    config: Config, saved: SavedRun | None, console: Console, cleanup: ExitStack
-) -> "tuple[Config, Engine, RunRecorder]":
-    """The resolved config, the engine and the recorder of a run in its folder; tells what is about to run."""
-    from vecac.engines.hardware import choose_threads, idle_gpu, resolve_device, torch_threads
-    from vecac.engines.selection import make_engine, resolve
-    from vecac.runs.run_recorder import RunRecorder
-
-    device = resolve_device(config.device)
-    config, choices = resolve(config, device)
-    num_threads = choose_threads(config)
-    config = replace(config, num_threads=num_threads, log_interval=config.log_every)
-    cleanup.enter_context(torch_threads(num_threads if config.learner == "torch" else 1))
-    with console.waiting(_what_takes_long(config)):
-        engine = cleanup.enter_context(closing(make_engine(config, device, num_threads)))
-    description = describe_run(config, str(device))
-    if saved is None:
-        run_dir = create_run_folder(config, partial(_fill, config, engine, description))
-        cleanup.enter_context(locked(run_dir))
-    else:
-        run_dir = saved.run_dir
-        choices = [*saved.go_on(engine, description), *choices]
-    for line in (describe_start(config, str(device), num_threads, run_dir), *choices, *_few_updates(config)):
-        console.line(line)
-    if (gpu := idle_gpu(config.device)) is not None:
-        console.line(
-            f"--device auto learns on the CPU; --device cuda would use the {gpu}: which of them is "
-            "faster has not been measured"
-        )
-    state = None if saved is None else saved.content["run"]
-    try:
-        return config, engine, RunRecorder(config, run_dir, engine, str(device), console, state)
-    except OSError as error:
-        raise UsageError(f"{run_dir} cannot be written to: {error.strerror}") from error
-
-
-def _fill(config: Config, engine: "Engine", description: dict[str, Any], run_dir: Path) -> None:
-    """What a run folder holds from the first: its settings, and a checkpoint at step 0."""
-    from vecac.recording import checkpoint
-
-    write_json(run_dir / "config.json", description)
-    content = {"config": config.to_dict(), **engine.state_dict(), "run": None}
-    checkpoint.save(run_dir / "checkpoints" / "latest.pt", content)
-
-
-def _few_updates(config: Config) -> list[str]:
-    """A line for a run that will hardly learn."""
-    updates = -(-config.total_timesteps // (config.num_envs * config.n_rollout))
-    if updates >= FEW_UPDATES:
-        return []
-    return [
-        f"only {updates:,} updates fit into {config.total_timesteps:,} env steps, too few to learn much: "
-        "raise --total-timesteps, or lower --num-envs or --n-rollout"
-    ]
-
-
 def _what_takes_long(config: Config) -> str:
     if config.learner == "compiled":
         return f"compiling kernels for {config.env_id} on this machine; they are kept for later runs"
     return f"starting {config.num_envs} environments"
-
-
-def _learn(engine: "Engine", recorder: "RunRecorder", stop: StopRequest) -> "StopReason":
-    """Collect, update, log and save until the run is over."""
-    while (stop_reason := recorder.stop_reason()) is None and not stop.requested():
-        report = engine.iterate(recorder.updates_until_row(), recorder.goal())
-        recorder.record(report)
-    recorder.stop_clock()
-    return stop_reason or "interrupted"
 
 
 @dataclass(frozen=True)

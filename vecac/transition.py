@@ -34,3 +34,7 @@ class Episode(NamedTuple):
     episode_return: float
     length: int
     environment: int
+
+
+WINDOW = 100
+"""Finished episodes that a mean return is taken over."""

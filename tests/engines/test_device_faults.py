@@ -89,7 +89,7 @@ def test_a_device_that_fails_in_the_end_fails_the_run(start, monkeypatch, error,
     run.update(100, [5] * 100, seconds=10.0)
     run.update(150, [6] * 100)
     if stops_first:
-        run.recorder.stop_clock()  # the last state is saved, and the device is not needed any more
+        run.recorder.stop()  # the last state is saved, and the device is not needed any more
     monkeypatch.setattr("vecac.algorithm.network.ActorCritic.is_finite", fail)
     if not stops_first:
         monkeypatch.setattr("vecac.learners.torch_learner.UpdateReport.read", fail)
@@ -127,7 +127,7 @@ def test_the_best_parameters_wait_in_the_hosts_memory(start, monkeypatch):
     )
     run.update(100, [5] * 100)
     monkeypatch.setattr(torch.Tensor, "cpu", lambda there: fail() if there.is_meta else there)
-    run.recorder._save_pending()
+    run.recorder._recorder.writer._save_pending()
     assert run.load("best")["network"]["fc1.weight"].shape == (4, 4)
 
 

@@ -20,7 +20,7 @@ from vecac.engines.fused_engine import FusedEngine
 from vecac.kernels.drivers.fused import next_uniform
 from vecac.kernels.environments.cartpole import CARTPOLE
 from vecac.kernels.environments.mountain_car import MOUNTAIN_CAR
-from vecac.recording.metrics import EpisodeStatistics
+from vecac.runs.progress import EpisodeStatistics
 from vecac.seeding import seed_sequences
 from vecac.transition import Episode
 

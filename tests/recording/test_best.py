@@ -12,6 +12,12 @@ def content(env_steps):
     return {"config": {}, "network": {"weight": torch.zeros(1)}, "optimizer": {}, **counters}
 
 
+def resumed_best(folder, mean):
+    best = BestCheckpoint(folder / "best.pt")
+    best.load_state_dict(mean)
+    return best
+
+
 def test_only_a_higher_mean_replaces_it(tmp_path):
     best = BestCheckpoint(tmp_path / "best.pt")
     best.offer(None, lambda: 1 / 0)
@@ -36,7 +42,7 @@ def test_it_is_written_once(tmp_path):
 
 def test_it_is_a_copy(tmp_path):
     network = content(1)
-    best = BestCheckpoint(tmp_path / "best.pt", mean=3.0)
+    best = resumed_best(tmp_path, 3.0)
     best.offer(3.0, lambda: network)
     assert best.content() is None
     best.offer(4.0, lambda: network)
@@ -58,4 +64,4 @@ def test_what_cannot_be_written_stays(tmp_path):
 def test_a_damaged_file_is_told_of_and_passed_over(tmp_path):
     (tmp_path / "best.pt").write_bytes(b"nothing")
     with pytest.warns(UserWarning, match=r"best\.pt is damaged"):
-        assert BestCheckpoint(tmp_path / "best.pt", mean=1.0).content() is None
+        assert resumed_best(tmp_path, 1.0).content() is None

@@ -6,6 +6,12 @@ from vecac.recording import clock
 from vecac.recording.clock import RunClock
 
 
+def resumed_clock(state):
+    clock = RunClock()
+    clock.load_state_dict(state)
+    return clock
+
+
 @pytest.fixture
 def wait(monkeypatch):
     """Time stands still but for calls of this."""
@@ -73,7 +79,7 @@ def test_a_clock_goes_on_from_a_state_as_if_no_time_had_passed(wait):
     run_clock.add(0.5, 0.25)
     state = run_clock.state_dict()
     wait(1e6)
-    resumed = RunClock(state)
+    resumed = resumed_clock(state)
     assert resumed.seconds() == 6.0
     assert resumed.row_env_steps == 700
     wait(1.0)
@@ -92,7 +98,7 @@ def test_the_state_of_a_clock_that_has_stopped_is_that_of_its_stop(wait):
     wait(3.0)
     run_clock.stop()
     wait(50.0)
-    resumed = RunClock(run_clock.state_dict())
+    resumed = resumed_clock(run_clock.state_dict())
     wait(1.0)
     assert resumed.seconds() == 4.0
     assert resumed.row(40)["time/fps"] == 10.0  # in 3 + 1 s
@@ -114,7 +120,7 @@ def test_a_save_is_due_when_the_interval_has_passed_since_the_last_that_was(wait
 def test_a_resumed_run_saves_an_interval_after_it_began(wait):
     run_clock = RunClock()
     wait(9.0)
-    resumed = RunClock(run_clock.state_dict())
+    resumed = resumed_clock(run_clock.state_dict())
     wait(9.0)
     assert not resumed.is_save_due(10.0)
     wait(1.0)

@@ -7,8 +7,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from vecac.config import Config
-from vecac.recording.metrics import METRICS, EpisodeStatistics, MetricsLog
-from vecac.transition import Episode
+from vecac.recording.metrics import METRICS, MetricsLog
 
 
 def test_the_metrics_are_the_documented_ones():
@@ -21,63 +20,6 @@ def test_the_metrics_are_the_documented_ones():
         *(f"eval/{name}" for name in ("mean_reward", "mean_ep_length")),
     }
     assert all(METRICS.values())
-
-
-def statistics_of(returns):
-    statistics = EpisodeStatistics()
-    for number in returns:
-        statistics.add([Episode(0, number, 2 * int(number), 0)])
-    return statistics
-
-
-def test_without_an_episode_every_mean_is_undefined():
-    statistics = EpisodeStatistics()
-    assert math.isnan(statistics.mean_return)
-    assert math.isnan(statistics.mean_length)
-    assert statistics.last_100_return_mean is None
-    assert statistics.row()["rollout/episodes"] == 0
-    assert not statistics.reaches(-math.inf)
-
-
-def test_99_episodes_have_a_mean_but_not_that_of_100():
-    statistics = statistics_of(range(99))  # 0 + ... + 98 = 99 * 49
-    assert statistics.mean_return == 49
-    assert statistics.mean_length == 98
-    assert statistics.last_100_return_mean is None
-    assert not statistics.reaches(0)
-
-
-def test_exactly_the_last_100_episodes_count():
-    assert statistics_of(range(100)).last_100_return_mean == 49.5
-    # 1000 is forgotten as soon as 100 others have followed it, and not before.
-    assert statistics_of([1000, *range(99)]).last_100_return_mean == 10 + 48.51
-    statistics = statistics_of([1000, *range(100)])
-    assert statistics.last_100_return_mean == 49.5
-    assert statistics.row() == {
-        "rollout/ep_rew_mean": 49.5,
-        "rollout/ep_len_mean": 99.0,
-        "rollout/episodes": 101,
-    }
-
-
-def test_a_threshold_is_reached_at_equality():
-    statistics = statistics_of(range(100))
-    assert statistics.reaches(49.5)
-    assert not statistics.reaches(math.nextafter(49.5, 50))
-    assert not statistics.reaches(None)
-
-
-@pytest.mark.parametrize("count", [3, 100, 250])
-def test_statistics_go_on_from_a_state(count):
-    state = statistics_of(range(count)).state_dict()
-    resumed = EpisodeStatistics()
-    resumed.load_state_dict(state)
-    never_cut = statistics_of([*range(count), 1000])
-    resumed.add([Episode(0, 1000, 2000, 0)])
-    assert resumed.row() == never_cut.row()
-    assert resumed.last_100_return_mean == never_cut.last_100_return_mean
-    assert state["episodes"] == count
-    assert state["returns"] == list(range(count))[-100:]  # a copy, which what follows leaves alone
 
 
 @pytest.fixture

@@ -6,6 +6,12 @@ from support import read_csv, read_scalars
 from vecac.recording.metrics import MetricsLog
 
 
+def resumed_log(run_dir, settings, position):
+    log = MetricsLog(run_dir, settings)
+    log.load_state_dict(position)
+    return log
+
+
 def write(log, *all_env_steps):
     """A row at each of them, whose loss is a tenth of it."""
     for env_steps in all_env_steps:
@@ -28,11 +34,11 @@ def assert_rows(folder, *all_env_steps):
 def test_a_log_that_goes_on_doubles_no_row_and_misses_none(tmp_path, recwarn, later):
     log = MetricsLog(tmp_path, {"seed": 1})
     write(log, 10, 20)
-    position = log.position()
+    position = log.state_dict()
     write(log, *later)  # after the checkpoint that holds the position
     log.flush()
     assert_rows(tmp_path, 10, 20, *later)
-    resumed = MetricsLog(tmp_path, {"seed": 1}, position)
+    resumed = resumed_log(tmp_path, {"seed": 1}, position)
     write(resumed, 30, 45)
     resumed.flush()
     assert_rows(tmp_path, 10, 20, 30, 45)
@@ -42,10 +48,10 @@ def test_a_log_that_goes_on_doubles_no_row_and_misses_none(tmp_path, recwarn, la
 def test_what_came_later_is_cut_off_even_if_nothing_follows(tmp_path):
     log = MetricsLog(tmp_path, {})
     write(log, 10)
-    position = log.position()
+    position = log.state_dict()
     write(log, 20, 30)
     log.flush()
-    MetricsLog(tmp_path, {}, position).flush()
+    resumed_log(tmp_path, {}, position).flush()
     assert_rows(tmp_path, 10)
 
 
@@ -53,12 +59,12 @@ def test_what_came_later_is_cut_off_even_if_nothing_follows(tmp_path):
 def test_half_a_row_at_the_end_is_cut_off(tmp_path, name, recwarn):
     log = MetricsLog(tmp_path, {})
     write(log, 10, 20)
-    position = log.position()
+    position = log.state_dict()
     write(log, 30)
     log.flush()
     (path,) = tmp_path.glob(name)
     path.write_bytes(path.read_bytes()[:-9])
-    resumed = MetricsLog(tmp_path, {}, position)
+    resumed = resumed_log(tmp_path, {}, position)
     write(resumed, 30)
     resumed.flush()
     assert_rows(tmp_path, 10, 20, 30)
@@ -70,10 +76,10 @@ def test_a_log_can_go_on_more_than_once(tmp_path):
     for env_steps in (10, 20, 30):
         write(log, env_steps)
         log.flush()
-        position = log.position()
+        position = log.state_dict()
         write(log, 1000)
         log.flush()
-        log = MetricsLog(tmp_path, {}, position)
+        log = resumed_log(tmp_path, {}, position)
     write(log, 40)
     log.flush()
     assert_rows(tmp_path, 10, 20, 30, 40)
@@ -94,12 +100,12 @@ def gone_on(folder, damage):
     """A log that goes on with rows 30 and 40 after rows 10 and 20 were flushed, and then damaged."""
     log = MetricsLog(folder, {})
     write(log, 10, 20)
-    position = log.position()
+    position = log.state_dict()
     log.flush()
     (events,) = folder.glob("events.out.tfevents.*")
     damage(folder / "progress.csv", events)
     with pytest.warns(UserWarning, match=r" has lost log rows, and goes on without them$") as caught:
-        resumed = MetricsLog(folder, {}, position)
+        resumed = resumed_log(folder, {}, position)
     assert len(caught) == 1
     assert str(caught[0].message).startswith(str(folder))
     write(resumed, 30, 40)

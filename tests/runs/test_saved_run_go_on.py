@@ -4,6 +4,7 @@ import json
 import math
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from vecac.config import Config
 from vecac.engines.selection import make_engine
 from vecac.errors import UsageError
 from vecac.recording import checkpoint
+from vecac.runs.run import Run
 from vecac.runs.run_folder import describe_run, write_json
 from vecac.runs.saved_run import load_policy, saved_run
 
@@ -61,6 +63,13 @@ def rewrite(run_dir, **changes):
     checkpoint.save(path, checkpoint.load(path) | changes)
 
 
+def go_on(saved, engine, description):
+    """As a command does it; returns the lines for the user."""
+    build = partial(Run, saved.config, saved.run_dir, engine, "cpu", print)
+    _, notes = saved.load(engine, build)
+    return [*notes, *saved.note_resumption(engine.env_steps, description)]
+
+
 def description_of(saved, **changes):
     return describe_run(saved.config, "cpu") | changes
 
@@ -69,7 +78,7 @@ def test_an_engine_takes_over_what_was_saved(run_dir):
     saved = saved_run(run_dir, {"total_timesteps": 2_000_000})
     with engine_of(saved.config) as engine:
         before = engine.network.fc1.weight.clone()
-        notes = saved.go_on(engine, description_of(saved))
+        notes = go_on(saved, engine, description_of(saved))
         assert (engine.env_steps, engine.updates) == (saved.content["env_steps"], 3)
         assert torch.equal(engine.network.fc1.weight, saved.content["network"]["fc1.weight"])
         assert not torch.equal(engine.network.fc1.weight, before)
@@ -83,7 +92,7 @@ def test_the_folder_tells_of_each_resumption_and_of_no_result(run_dir):
         saved = saved_run(run_dir, {"total_timesteps": total})
         changes = {"git_commit": f"number {index}", "command_line": ["train.py", "--resume", str(index)]}
         with engine_of(saved.config) as engine:
-            saved.go_on(engine, description_of(saved, **changes))
+            go_on(saved, engine, description_of(saved, **changes))
         assert not (run_dir / "result.json").exists()
     written = json.loads((run_dir / "config.json").read_text())
     resumptions = written.pop("resumptions")
@@ -103,7 +112,7 @@ def test_other_packages_are_noted(run_dir):
     saved = saved_run(run_dir, {})
     versions = description_of(saved)["versions"] | {"torch": "1.0"}
     with engine_of(saved.config) as engine:
-        notes = saved.go_on(engine, description_of(saved, versions=versions))
+        notes = go_on(saved, engine, description_of(saved, versions=versions))
     assert notes[1:] == [
         "packages have changed since the run was started: its numbers may differ (config.json)"
     ]
@@ -155,7 +164,7 @@ def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(run_dir, damag
         engine_of(saved.config) as engine,
         pytest.raises(UsageError, match=f"^checkpoint {path} does not fit this vecac: "),
     ):
-        saved.go_on(engine, description_of(saved))
+        go_on(saved, engine, description_of(saved))
     assert {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()} == before
 
 
@@ -171,7 +180,7 @@ def without(name):
         {},
         *(without(name) for name in RUN),
         RUN | {"of_the_future": 1},
-        RUN | {"statistics": RUN["statistics"] | {"returns": [20, 30, 40]}},
+        RUN | {"statistics": RUN["statistics"] | {"returns": ["20", 30.0, 40.0]}},
         RUN | {"statistics": RUN["statistics"] | {"lengths": None}},
         RUN | {"statistics": RUN["statistics"] | {"episodes": True}},
         RUN | {"train_metrics": {"train/joy": 1.0}},
@@ -196,7 +205,7 @@ def test_a_recorders_state_that_is_none_is_refused_before_the_run_goes_on(run_di
         engine_of(saved.config) as engine,
         pytest.raises(UsageError, match=r"latest\.pt does not fit this vecac: run"),
     ):
-        saved.go_on(engine, description_of(saved))
+        go_on(saved, engine, description_of(saved))
     assert (run_dir / "result.json").exists()
 
 
@@ -205,7 +214,7 @@ def test_a_recorders_state_may_be_that_of_a_new_run_or_of_a_solved_one(run_dir, 
     rewrite(run_dir, run=run)
     saved = saved_run(run_dir, {})
     with engine_of(saved.config) as engine:
-        assert len(saved.go_on(engine, description_of(saved))) == 1
+        assert len(go_on(saved, engine, description_of(saved))) == 1
     assert saved.content["run"] == run
 
 

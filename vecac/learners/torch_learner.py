@@ -5,6 +5,7 @@ A actions, B valid transitions.
 """
 
 import math
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -82,9 +83,13 @@ class UpdateReport:
         return math.isfinite(float(self.grad_norm))
 
 
+_DRAWING = threading.Lock()
+"""nn.Linear draws from torch's own generator, of which there is one for all threads."""
+
+
 def initial_network(config: Config, obs_size: int, num_actions: int, seeds: SeedSequences) -> ActorCritic:
     """The network that a run starts with, whoever trains it; torch's own generators stay as they are."""
-    with torch.random.fork_rng(devices=[]):
+    with _DRAWING, torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: that reseeds the generators of all GPUs too, for good.
         torch.default_generator.manual_seed(torch_seed(seeds.network))
         return ActorCritic(obs_size, num_actions, config.hidden_size)

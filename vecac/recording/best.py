@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vecac.errors import UsageError
-from vecac.plain import to_tensors
+from vecac.plain import require_number, to_tensors
 from vecac.recording import checkpoint
 
 
@@ -20,15 +20,23 @@ class BestCheckpoint:
 
     Args:
         path: of best.pt.
-        mean: of an earlier process, which the run goes on from.
     """
 
-    def __init__(self, path: Path, mean: float = -math.inf) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self.mean = mean
+        self.mean = -math.inf
+        self.env_steps: int | None = None
         self._unsaved: dict[str, Any] | None = None
-        saved = self.content() if math.isfinite(mean) else None
-        self.env_steps: int | None = None if saved is None else saved["env_steps"]
+
+    def state_dict(self) -> float:
+        """The mean alone: all else is in best.pt."""
+        return self.mean
+
+    def load_state_dict(self, state: float) -> None:
+        """Go on from a `state_dict`, beside the best.pt of that run."""
+        self.mean = require_number(state)
+        saved = self.content() if math.isfinite(self.mean) else None
+        self.env_steps = None if saved is None else saved["env_steps"]
 
     def offer(self, mean: float | None, content: Callable[[], dict[str, Any]]) -> None:
         """Keep what content() gives if the mean is the highest so far; None is no mean."""

@@ -3,25 +3,34 @@
 import time
 from typing import Any
 
+from vecac.plain import require_count, require_number
+
 
 class RunClock:
     """Seconds since the first env step, and what happened since the last row; `stop` freezes both.
 
     row_env_steps: env steps at the last row.
-
-    Args:
-        state: of a clock in an earlier process, to go on from.
     """
 
-    def __init__(self, state: dict[str, Any] | None = None) -> None:
-        state = state or {}
+    def __init__(self) -> None:
+        self._loaded = dict.fromkeys(("seconds", "row_seconds", "collect_seconds", "learn_seconds"), 0.0)
+        self.row_env_steps = 0
+        self.start()
+
+    def start(self) -> None:
+        """Time goes on from here: from zero, or from where an earlier process was."""
         now = self._saved_at = time.perf_counter()
-        self._started_at: float = now - state.get("seconds", 0.0)
-        self._row_at = now - state.get("row_seconds", 0.0)
-        self.row_env_steps: int = state.get("row_env_steps", 0)
-        self._collect_seconds = state.get("collect_seconds", 0.0)
-        self._learn_seconds = state.get("learn_seconds", 0.0)
+        self._started_at = now - self._loaded["seconds"]
+        self._row_at = now - self._loaded["row_seconds"]
+        self._collect_seconds = self._loaded["collect_seconds"]
+        self._learn_seconds = self._loaded["learn_seconds"]
         self._stopped_at: float | None = None
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from the `state_dict` of a clock in an earlier process."""
+        self._loaded = {name: require_number(state[name]) for name in self._loaded}
+        self.row_env_steps = require_count(state["row_env_steps"])
+        self.start()
 
     def state_dict(self) -> dict[str, Any]:
         """What another clock needs to go on from here."""

@@ -1,19 +1,19 @@
-"""The metrics of a run: what each means, the episode statistics, and the files that they go to."""
+"""The metrics of a run: what each means, and the files that they go to."""
 
 import csv
 import io
 import math
+import re
 import time
 import warnings
-from collections import deque
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from vecac.plain import require_count
 from vecac.recording import events
 from vecac.recording.growing_file import GrowingFile
-from vecac.transition import Episode
 
 METRICS = {
     "rollout/ep_rew_mean": "mean undiscounted return of the last 100 finished episodes, or all until then",
@@ -39,69 +39,8 @@ METRICS = {
 }
 """Every metric that a run logs, by TensorBoard tag; the x axis is env steps."""
 
-WINDOW = 100
-"""Episodes that a mean return is taken over."""
-
 FLUSH_SECONDS = 1.0
 """How far apart flushes are, so that many rows a second cost few writes."""
-
-
-class EpisodeStatistics:
-    """Counts finished episodes and keeps the last 100."""
-
-    def __init__(self) -> None:
-        self.episodes = 0
-        self._returns: deque[float] = deque(maxlen=WINDOW)
-        self._lengths: deque[int] = deque(maxlen=WINDOW)
-
-    def state_dict(self) -> dict[str, Any]:
-        """What other statistics need to go on from here."""
-        return {
-            "episodes": self.episodes,
-            "returns": list(self._returns),
-            "lengths": list(self._lengths),
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a `state_dict`."""
-        self.episodes = state["episodes"]
-        self._returns.extend(state["returns"])
-        self._lengths.extend(state["lengths"])
-
-    def add(self, episodes: Sequence[Episode]) -> None:
-        """Take in the next finished episodes, in order."""
-        self.episodes += len(episodes)
-        for episode in episodes[-WINDOW:]:
-            self._returns.append(episode.episode_return)
-            self._lengths.append(episode.length)
-
-    @property
-    def mean_return(self) -> float:
-        """Over the last 100 episodes, or all if there are fewer; NaN if there is none."""
-        return _mean(self._returns)
-
-    @property
-    def mean_length(self) -> float:
-        """Of the same episodes."""
-        return _mean(self._lengths)
-
-    @property
-    def last_100_return_mean(self) -> float | None:
-        """Over exactly the last 100 episodes; None before there are 100."""
-        return self.mean_return if len(self._returns) == WINDOW else None
-
-    def reaches(self, threshold: float | None) -> bool:
-        """Whether the mean of exactly the last 100 episodes is at least the threshold."""
-        mean = self.last_100_return_mean
-        return threshold is not None and mean is not None and mean >= threshold
-
-    def row(self) -> dict[str, float]:
-        """The rollout/ metrics."""
-        return {
-            "rollout/ep_rew_mean": self.mean_return,
-            "rollout/ep_len_mean": self.mean_length,
-            "rollout/episodes": self.episodes,
-        }
 
 
 class MetricsLog:
@@ -110,26 +49,15 @@ class MetricsLog:
     Args:
         run_dir: the run's folder.
         settings: the config, which the event file shows too.
-        position: of the log of an earlier process, to go on from: what came later is cut off.
     """
 
-    def __init__(
-        self, run_dir: Path, settings: Mapping[str, Any], position: Mapping[str, Any] | None = None
-    ) -> None:
+    def __init__(self, run_dir: Path, settings: Mapping[str, Any]) -> None:
+        self._run_dir, self._settings = run_dir, settings
         self._rows: list[tuple[int, float, dict[str, float]]] = []
-        position = position or {"rows": 0, "events": "", "events_size": 0}
-        path = run_dir / "progress.csv"
-        lines = _lines(path, position["rows"] + 1) if position["rows"] else []
-        self._num_rows = max(0, len(lines) - 1)
-        self._csv = GrowingFile(path, sum(map(len, lines)))
-        if not lines:
-            self._csv.add(_csv_lines([dict(zip(METRICS, METRICS, strict=True))]))
-        self._events = _events_file(run_dir, position, settings)
-        if self._num_rows < position["rows"] or self._events.size < position["events_size"]:
-            warnings.warn(f"{run_dir} has lost log rows, and goes on without them", stacklevel=2)
         self._flushed_at = -math.inf
+        self._go_on_from(0, "", 0)
 
-    def position(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """Where another log can go on once all rows so far are on disk."""
         self._encode()
         return {
@@ -137,6 +65,27 @@ class MetricsLog:
             "events": self._events.path.name,
             "events_size": self._events.end,
         }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from the `state_dict` of an earlier process's log: what came later will be cut off."""
+        name = state["events"]
+        if not isinstance(name, str) or not re.fullmatch(
+            r"events\.out\.tfevents\.[A-Za-z0-9._-]{1,150}", name
+        ):
+            raise ValueError(f"{name!r} is no event file's name")
+        rows, events_size = require_count(state["rows"]), require_count(state["events_size"])
+        self._go_on_from(rows, name, events_size)
+        if self._num_rows < rows or self._events.size < events_size:
+            warnings.warn(f"{self._run_dir} has lost log rows, and goes on without them", stacklevel=2)
+
+    def _go_on_from(self, rows: int, events_name: str, events_size: int) -> None:
+        path = self._run_dir / "progress.csv"
+        lines = _lines(path, rows + 1) if rows else []
+        self._num_rows = max(0, len(lines) - 1)
+        self._csv = GrowingFile(path, sum(map(len, lines)))
+        if not lines:
+            self._csv.add(_csv_lines([dict(zip(METRICS, METRICS, strict=True))]))
+        self._events = _events_file(self._run_dir / events_name, events_size, self._settings)
 
     def write(self, env_steps: int, row: Mapping[str, float]) -> None:
         """Log one row at env_steps; a metric that has no value yet, or no finite one, is left out.
@@ -164,6 +113,9 @@ class MetricsLog:
         """
         self._flushed_at = time.monotonic()
         self._encode()
+        for left_over in self._run_dir.glob("events.out.tfevents.*"):
+            if left_over != self._events.path:
+                left_over.unlink()
         self._csv.flush(durably)
         self._events.flush(durably)
 
@@ -181,14 +133,11 @@ def _csv_lines(rows: Sequence[Mapping[str, Any]]) -> bytes:
     return buffer.getvalue().encode()
 
 
-def _events_file(run_dir: Path, position: Mapping[str, Any], settings: Mapping[str, Any]) -> GrowingFile:
+def _events_file(path: Path, size: int, settings: Mapping[str, Any]) -> GrowingFile:
     """The event file to go on with, or a new one where it has been lost or there was none."""
-    path = run_dir / Path(position["events"]).name
-    if position["events_size"] and path.is_file() and path.stat().st_size >= position["events_size"]:
-        return GrowingFile(path, position["events_size"])
-    for left_over in run_dir.glob("events.out.tfevents.*"):
-        left_over.unlink()
-    file = GrowingFile(run_dir / events.file_name())
+    if size and path.is_file() and path.stat().st_size >= size:
+        return GrowingFile(path, size)
+    file = GrowingFile((path.parent if size else path) / events.file_name())
     file.add(events.header())
     shown_beside = dict.fromkeys(("rollout/ep_rew_mean", "eval/mean_reward"), 0.0)
     file.add(events.settings(settings, shown_beside))
@@ -202,7 +151,3 @@ def _lines(path: Path, count: int) -> list[bytes]:
             return [line for line in islice(file, count) if line.endswith(b"\n")]
     except FileNotFoundError:
         return []
-
-
-def _mean(numbers: deque[Any]) -> float:
-    return sum(numbers) / len(numbers) if numbers else math.nan

@@ -3,12 +3,11 @@
 Whatever loads torch is imported inside the functions: a command that only parses flags need not wait.
 """
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from vecac.config import Config, flag, require_fields, typed
 from vecac.engines.device_faults import device_error
@@ -28,6 +27,8 @@ MAY_CHANGE = (
 rounds otherwise on another device or number of threads, and a policy on another kind of device draws other
 random numbers."""
 
+T = TypeVar("T")
+
 _OF_THE_START = ("versions", "git_commit", "command_line")
 
 
@@ -44,29 +45,39 @@ class SavedRun:
     content: dict[str, Any]
     notes: Sequence[str]
 
-    def go_on(self, engine: "Engine", description: Mapping[str, Any]) -> list[str]:
-        """Have a new engine go on where the saved one was, and note in the folder that it does.
+    def load(self, engine: "Engine", build: Callable[[Mapping[str, Any] | None], T]) -> tuple[T, list[str]]:
+        """Have a new engine, and what is built round it, go on where the saved ones were.
 
         Args:
             engine: just made.
-            description: what config.json would say of a new run.
+            build: takes `run` of the checkpoint, which it may find to be none; changes nothing on disk.
 
         Returns:
-            Lines for the user.
+            What was built, and lines for the user.
 
         Raises:
-            UsageError: the checkpoint is of another network or engine, or the folder cannot be written
-                to; nothing has been changed.
+            UsageError: the checkpoint is of another network, engine or run.
         """
         with _explained(self.run_dir / "checkpoints" / "latest.pt"):
-            _require_run_state(self.content["run"])
             _require_moments(engine.network, self.content["optimizer"])
             changes = engine.load_state_dict(self.content)
             if not engine.network.is_finite():
                 raise ValueError("its parameters are not finite")
+            return build(self.content["run"]), [*self.notes, *changes]
+
+    def note_resumption(self, env_steps: int, description: Mapping[str, Any]) -> list[str]:
+        """Note in the folder that the run goes on; returns lines for the user.
+
+        Args:
+            env_steps: where it does.
+            description: what config.json would say of a new run.
+
+        Raises:
+            UsageError: the folder cannot be written to; nothing has been changed.
+        """
         first = read_config(self.run_dir)
         kept = {name: first.get(name) for name in _OF_THE_START}
-        resumed = {"env_steps": engine.env_steps, **{name: description[name] for name in _OF_THE_START}}
+        resumed = {"env_steps": env_steps, **{name: description[name] for name in _OF_THE_START}}
         before = first.get("resumptions")
         resumptions = [*(before if isinstance(before, list) else []), resumed]
         try:
@@ -74,12 +85,9 @@ class SavedRun:
             (self.run_dir / "result.json").unlink(missing_ok=True)
         except OSError as error:
             raise UsageError(f"--resume {self.run_dir} cannot be written to: {error.strerror}") from error
-        notes = [*self.notes, *changes]
         if kept["versions"] != resumed["versions"]:
-            notes.append(
-                "packages have changed since the run was started: its numbers may differ (config.json)"
-            )
-        return notes
+            return ["packages have changed since the run was started: its numbers may differ (config.json)"]
+        return []
 
 
 def saved_config(run_dir: Path) -> Config:
@@ -223,56 +231,6 @@ def _require_moments(network: "ActorCritic", optimizer: Mapping[str, Any]) -> No
             saved = optimizer["state"][index][name].shape
             if saved != shape:
                 raise ValueError(f"{name} {tuple(saved)} where {tuple(shape)} belongs")
-
-
-RUN_STATE = {
-    "statistics": {"episodes": int, "returns": [float], "lengths": [int]},
-    "train_metrics": {},
-    "solved": (int | None, float | None),
-    "best_mean": float,
-    "clock": dict.fromkeys(("seconds", "row_seconds", "collect_seconds", "learn_seconds"), float)
-    | {"row_env_steps": int},
-    "log": {"rows": int, "events": str, "events_size": int},
-}
-"""What RunRecorder saves of itself."""
-
-
-def _require_run_state(run: Any) -> None:
-    """Refuse a recorder's state that would only fail in the middle of the run; None is that of a new run."""
-    if run is None:
-        return
-    from vecac.recording.metrics import METRICS
-
-    _require_like(run, RUN_STATE, "run")
-    for tag, number in run["train_metrics"].items():
-        if tag not in METRICS or type(number) not in (int, float):
-            raise ValueError(f"run.train_metrics has {tag!r}: {number!r}")
-    if not re.fullmatch(r"events\.out\.tfevents\.[A-Za-z0-9._-]{1,150}", run["log"]["events"]):
-        raise ValueError(f"run.log.events is {run['log']['events']!r}")
-    if (run["solved"][0] is None) != (run["solved"][1] is None):
-        raise ValueError(f"run.solved is {run['solved']}")
-    counts = (run["log"]["rows"], run["log"]["events_size"], run["clock"]["row_env_steps"])
-    if not all(0 <= count < 2**63 for count in (*counts, run["statistics"]["episodes"])):
-        raise ValueError("run has a count that cannot be")
-
-
-def _require_like(value: Any, like: Any, name: str) -> None:
-    """Refuse a tree of values that has not the names and types of `like`; an empty dict admits any names."""
-    if isinstance(like, dict):
-        if type(value) is not dict or (like and value.keys() != like.keys()):
-            raise ValueError(f"{name} has not the right names")
-        for key in like:
-            _require_like(value[key], like[key], f"{name}.{key}")
-    elif isinstance(like, list):
-        if type(value) is not list or not all(type(item) is like[0] for item in value):
-            raise ValueError(f"{name} is no list of {like[0].__name__}")
-    elif isinstance(like, tuple):
-        if type(value) is not tuple or len(value) != len(like):
-            raise ValueError(f"{name} has not {len(like)} members")
-        for item, kind in zip(value, like, strict=True):
-            _require_like(item, kind, name)
-    elif not isinstance(value, like) or isinstance(value, bool):
-        raise ValueError(f"{name} is {value!r}")
 
 
 def _notes(saved: Config, changed: Config, content: Mapping[str, Any]) -> list[str]:

@@ -10,6 +10,7 @@ import inspect
 import os
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -26,6 +27,9 @@ from vecac.kernels.plumbing.fingerprint import fingerprint
 
 KERNELS = Path(__file__).parents[1]
 """The folder of everything that a kernel may call."""
+
+_DECORATING = threading.Lock()
+"""numba has one setting of the cache's folder for all threads."""
 
 KEPT_SECONDS = 30 * 24 * 3600
 """Age at which the cache of another version is deleted."""
@@ -115,18 +119,19 @@ def _compile(
     function: Callable[..., Any], signature: Any, folder: Path | None, error_model: str = "numpy"
 ) -> Any:
     """A dispatcher with this one signature, kept in the folder if there is one."""
-    before = numba.config.CACHE_DIR
-    try:
-        if folder is not None:
-            numba.config.CACHE_DIR = str(folder)  # read while numba decorates
-        dispatcher = njit(
-            nogil=True,
-            cache=folder is not None,
-            error_model=error_model,
-            pipeline_class=linkage.SelfContainedCompiler,
-        )(function)
-    finally:
-        numba.config.CACHE_DIR = before
+    with _DECORATING:
+        before = numba.config.CACHE_DIR
+        try:
+            if folder is not None:
+                numba.config.CACHE_DIR = str(folder)  # read while numba decorates
+            dispatcher = njit(
+                nogil=True,
+                cache=folder is not None,
+                error_model=error_model,
+                pipeline_class=linkage.SelfContainedCompiler,
+            )(function)
+        finally:
+            numba.config.CACHE_DIR = before
     dispatcher.compile(signature)
     dispatcher.disable_compile()  # a call would compile it anew, environment included
     return dispatcher

@@ -136,7 +136,11 @@ def test_an_interruption_before_the_first_update_leaves_no_row(start):
 def test_as_many_updates_at_once_as_fit_before_the_next_row(start, env_steps, settings, expected):
     run = start(**settings)
     run.engine.env_steps = env_steps
-    assert run.recorder.updates_until_row() == expected
+    run.engine.iterate = lambda count, goal: asked.append(count) or Report()
+    asked = []
+    run.now += 1.0
+    run.recorder.advance()
+    assert asked == [expected]
 
 
 def test_solved_needs_exactly_100_episodes(start):
@@ -197,7 +201,7 @@ def test_result_json_of_a_finished_run(start):
     run = start(total_timesteps=200, seed=3)
     run.update(120, [1, 2, 3], seconds=2.0)
     run.update(205, [6], seconds=3.0)
-    run.recorder.stop_clock()
+    run.recorder.stop()
     run.now += 1000  # the evaluation's time does not count
     result = run.finish("finished", EVALUATIONS)
     assert result == {

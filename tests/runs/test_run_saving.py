@@ -33,7 +33,7 @@ def test_best_is_the_row_with_the_highest_mean_of_100_episodes(start, stop_reaso
     run.update(500)  # an equal mean is no better one
     assert run.saved("best") == 410
     run.update(550 if stop_reason == "interrupted" else 1000, [201] * 100)
-    run.recorder.stop_clock()
+    run.recorder.stop()
     run.finish(stop_reason)
     # The row of an interruption is cut off when the run is resumed, so it leaves no checkpoint.
     assert run.saved("best") == (410 if stop_reason == "interrupted" else 1000)
@@ -71,7 +71,7 @@ def test_latest_is_saved_at_the_interval_and_at_the_end(start):
     assert run.saved("latest") == 40
     run.update(50, seconds=1.0)
     assert run.saved("latest") == 40
-    run.recorder.stop_clock()
+    run.recorder.stop()
     assert run.saved("latest") == 50
 
 
@@ -142,13 +142,13 @@ def test_a_run_that_was_cut_anywhere_records_the_same_as_one_that_was_not(start,
         assert cut.saved("latest") == HISTORY[at - 1][0]
         content = cut.load()
         cut.update(450, [500] * 100)  # what came after the last checkpoint is lost
-        cut.recorder._log.flush()
+        cut.recorder._recorder.writer.log.flush()
     else:
-        cut.recorder.stop_clock()
+        cut.recorder.stop()
         cut.finish("interrupted")
         content = cut.load()
     resumed = start("cut", content)
-    resumed.recorder.start_clock()
+    resumed.recorder.start(is_new=False)
     go_through(resumed, HISTORY[at:])
     assert resumed.finish("finished", EVALUATIONS) == expected
     assert read_csv(resumed.dir) == read_csv(whole.dir)
@@ -160,10 +160,10 @@ def test_a_run_that_was_cut_anywhere_records_the_same_as_one_that_was_not(start,
 def test_time_that_passed_between_two_processes_does_not_count(start):
     run = start()
     run.update(90, seconds=3.0)
-    run.recorder.stop_clock()
+    run.recorder.stop()
     resumed = start(content=run.load())
     resumed.now += 1000.0  # compiling, starting workers
-    resumed.recorder.start_clock()
+    resumed.recorder.start(is_new=False)
     resumed.update(100, seconds=1.0)
     (row,) = resumed.rows()
     assert (row["time/time_elapsed"], row["time/fps"]) == ("4.0", "25.0")
@@ -177,7 +177,7 @@ def test_a_row_that_the_end_left_out_is_made_up_for_when_the_run_goes_on(start):
     assert run.rows_at() == [100, 200]
     resumed = start(content=run.load(), total_timesteps=300)
     assert resumed.rows_at() == [100]  # without the evaluation, which would stand in the middle
-    resumed.recorder.start_clock()
+    resumed.recorder.start(is_new=False)
     resumed.update(300)
     resumed.finish("finished", EVALUATIONS)
     assert resumed.rows_at() == [100, 200, 300]
@@ -188,9 +188,9 @@ def test_a_row_that_the_end_left_out_is_made_up_for_when_the_run_goes_on(start):
 def test_the_last_update_before_the_cut_is_what_the_next_row_tells_of(start):
     run = start()
     run.update(90)
-    run.recorder.stop_clock()
+    run.recorder.stop()
     resumed = start(content=run.load())
-    resumed.recorder.start_clock()
+    resumed.recorder.start(is_new=False)
     resumed.engine.env_steps, resumed.now = 100, 60.0
     resumed.recorder.record(Report())
     (row,) = resumed.rows()

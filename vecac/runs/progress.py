@@ -1,0 +1,140 @@
+"""What a run has come to, and what follows from it: decisions alone, apart from whoever writes them down."""
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from vecac.config import Config
+from vecac.environments.registry import reward_threshold
+from vecac.plain import require_count, require_number
+from vecac.transition import WINDOW, Episode
+
+StopReason = Literal["finished", "target_reached", "interrupted", "failed"]
+
+
+class EpisodeStatistics:
+    """Counts finished episodes and keeps the last 100."""
+
+    def __init__(self) -> None:
+        self.episodes = 0
+        self._returns: deque[float] = deque(maxlen=WINDOW)
+        self._lengths: deque[int] = deque(maxlen=WINDOW)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What other statistics need to go on from here."""
+        return {
+            "episodes": self.episodes,
+            "returns": list(self._returns),
+            "lengths": list(self._lengths),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a `state_dict`; see Part."""
+        self.episodes = require_count(state["episodes"])
+        self._returns.extend(require_number(number) for number in state["returns"])
+        self._lengths.extend(require_count(number) for number in state["lengths"])
+
+    def add(self, episodes: Sequence[Episode]) -> None:
+        """Take in the next finished episodes, in order."""
+        self.episodes += len(episodes)
+        for episode in episodes[-WINDOW:]:
+            self._returns.append(episode.episode_return)
+            self._lengths.append(episode.length)
+
+    @property
+    def mean_return(self) -> float:
+        """Over the last 100 episodes, or all if there are fewer; NaN if there is none."""
+        return _mean(self._returns)
+
+    @property
+    def mean_length(self) -> float:
+        """Of the same episodes."""
+        return _mean(self._lengths)
+
+    @property
+    def last_100_return_mean(self) -> float | None:
+        """Over exactly the last 100 episodes; None before there are 100."""
+        return self.mean_return if len(self._returns) == WINDOW else None
+
+    def reaches(self, threshold: float | None) -> bool:
+        """Whether the mean of exactly the last 100 episodes is at least the threshold."""
+        mean = self.last_100_return_mean
+        return threshold is not None and mean is not None and mean >= threshold
+
+    def row(self) -> dict[str, float]:
+        """The rollout/ metrics."""
+        return {
+            "rollout/ep_rew_mean": self.mean_return,
+            "rollout/ep_len_mean": self.mean_length,
+            "rollout/episodes": self.episodes,
+        }
+
+
+@dataclass
+class Solved:
+    """When the run first reached its environment's reward threshold; None before."""
+
+    env_steps: int | None = None
+    seconds: float | None = None
+
+    def state_dict(self) -> tuple[int | None, float | None]:
+        """Both numbers."""
+        return self.env_steps, self.seconds
+
+    def load_state_dict(self, state: tuple[int | None, float | None]) -> None:
+        """Go on from a `state_dict`; see Part."""
+        env_steps, seconds = state
+        if (env_steps is None) != (seconds is None):
+            raise ValueError(f"solved at {env_steps} env steps, {seconds} seconds")
+        if env_steps is not None:
+            self.env_steps, self.seconds = require_count(env_steps), require_number(seconds)
+
+
+class Progress:
+    """Judges finished episodes: when a row is due, what to stop for, and whether the run is over.
+
+    statistics, solved: what it has seen so far.
+
+    Args:
+        config: total_timesteps, target_return, log_interval, n_rollout, num_envs, and env_id, whose reward
+            threshold says when it is solved.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._total, self._target = config.total_timesteps, config.target_return
+        self._log_every, self._rollout_rows = config.log_every, config.n_rollout * config.num_envs
+        self._threshold = reward_threshold(config.env_id)
+        self.statistics, self.solved = EpisodeStatistics(), Solved()
+
+    def add(self, episodes: Sequence[Episode], env_steps: int, seconds: float) -> None:
+        """Take in the episodes that finished by an update, which brought the run to env_steps and seconds."""
+        self.statistics.add(episodes)
+        if self.solved.env_steps is None and self.statistics.reaches(self._threshold):
+            self.solved.env_steps, self.solved.seconds = env_steps, seconds
+
+    def stop_reason(self, env_steps: int) -> StopReason | None:
+        """Why training is over, or None while it is not."""
+        if self.statistics.reaches(self._target):
+            return "target_reached"
+        return "finished" if env_steps >= self._total else None
+
+    def goal(self) -> float | None:
+        """The next mean return of the last 100 episodes at which something has to be noted or done."""
+        is_unsolved = self.solved.env_steps is None and self._threshold is not None
+        goals = [self._threshold if is_unsolved else None, self._target]
+        return min((goal for goal in goals if goal is not None), default=None)
+
+    def next_row_at(self, row_env_steps: int) -> int:
+        """The env steps of the next row: rows stand on a grid, so that fast engines write no more."""
+        return (row_env_steps // self._log_every + 1) * self._log_every
+
+    def updates_until_row(self, env_steps: int, row_env_steps: int) -> int:
+        """Updates that overshoot neither the next row nor the end by more than one, at least 1."""
+        due = min(self.next_row_at(row_env_steps), self._total) - env_steps
+        return max(1, due // self._rollout_rows)
+
+
+def _mean(numbers: deque[Any]) -> float:
+    return sum(numbers) / len(numbers) if numbers else math.nan

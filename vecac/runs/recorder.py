@@ -1,0 +1,143 @@
+"""The record of a run while it trains: rows, the best parameters, the last state."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from vecac.config import Config
+from vecac.engines.contracts import Engine, Update
+from vecac.engines.divergence import divergence, is_finite
+from vecac.engines.evaluation import Evaluation
+from vecac.errors import RunFault
+from vecac.plain import require_number
+from vecac.recording.clock import RunClock
+from vecac.recording.metrics import METRICS
+from vecac.runs.parts import Part, load_parts, policy_content, run_content
+from vecac.runs.progress import Progress
+from vecac.runs.writer import Writer
+
+
+class TrainMetrics:
+    """The train/ metrics of the last update, read from the device only where somebody asks."""
+
+    def __init__(self) -> None:
+        self._last_update: Update | None = None
+        self._metrics: dict[str, float] = {}
+
+    def take(self, update: Update | None) -> None:
+        """An update was made; None if there was none."""
+        self._last_update = update or self._last_update
+
+    def read(self) -> dict[str, float]:
+        """By tag, of the last update, or of the last one before the run was resumed; waits for the device."""
+        if self._last_update is not None:
+            # Forgotten first: what a GPU did not tell is not asked for again.
+            last, self._last_update, self._metrics = self._last_update, None, {}
+            self._metrics = last.read()
+        return self._metrics
+
+    def state_dict(self) -> dict[str, float]:
+        """The metrics."""
+        return self.read()
+
+    def load_state_dict(self, state: Mapping[str, float]) -> None:
+        """Go on from a `state_dict`; see Part."""
+        for tag in state:
+            METRICS[tag]  # raises on one that there is not
+        self._metrics = {tag: require_number(number) for tag, number in state.items()}
+
+
+class Recorder:
+    """Writes down what an engine does, and what can be gone on from; raises where learning has diverged.
+
+    progress, clock, metrics: of the run so far. writer: of its files.
+
+    Args:
+        config: the run's settings.
+        run_dir: its folder.
+        engine: whose state is saved.
+        warn: tells the user what cannot be written.
+        state: `run` of the checkpoint that is gone on from.
+
+    Raises:
+        ValueError: the state is none of a run.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        run_dir: Path,
+        engine: Engine,
+        warn: Callable[[str], None],
+        state: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._config, self._engine = config, engine
+        self.progress, self.clock, self.metrics = Progress(config), RunClock(), TrainMetrics()
+        self.writer = Writer(run_dir, config.to_dict(), warn)
+        self._has_diverged = self._has_ended = False
+        if state is not None:
+            load_parts(self._parts(), state)
+
+    def write_due_row(self) -> None:
+        """Log the present state if a row is due; the last one is `finish`'s, which adds the evaluation."""
+        is_due = self._engine.env_steps >= self.progress.next_row_at(self.clock.row_env_steps)
+        if is_due and self.progress.stop_reason(self._engine.env_steps) is None:
+            self._write_row({})
+            self.require_numbers()
+            self.offer_best()
+
+    def write_last_row(self, greedy: Evaluation | None) -> None:
+        """Log the last state with the evaluation, unless it stands there already."""
+        if self._engine.env_steps > self.clock.row_env_steps:
+            evaluation: dict[str, float] = {}
+            if greedy is not None:
+                evaluation = {"eval/mean_reward": greedy.mean, "eval/mean_ep_length": greedy.mean_length}
+            self._write_row(evaluation)
+
+    def _write_row(self, extra: dict[str, float]) -> None:
+        """Log the present state."""
+        env_steps, metrics = self._engine.env_steps, self.metrics.read()
+        row = self.progress.statistics.row() | self.clock.row(env_steps) | metrics
+        updates = {"train/n_updates": self._engine.updates} if metrics else {}
+        self.writer.log.write(env_steps, row | updates | extra)
+
+    def offer_best(self) -> None:
+        """Keep the parameters, which are known to be numbers, if they are the best so far."""
+        mean = self.progress.statistics.last_100_return_mean
+        self.writer.best.offer(mean, lambda: policy_content(self._config, self._engine))
+
+    def require_numbers(self) -> None:
+        """Raise the fault if learning has diverged."""
+        if not is_finite(self._engine, self.metrics.read()):
+            raise self.divergence()
+
+    def divergence(self) -> RunFault:
+        """The fault to raise; from here on the good checkpoints stay as they are."""
+        self._has_diverged = True
+        metrics = self.metrics.read()
+        return divergence(self._engine, metrics, self._config.reward_scale)
+
+    def save_last(self) -> None:
+        """Save the present state, to go on from."""
+        self.writer.save_last(run_content(self._config, self._engine, self._parts()))
+
+    def save_end(self) -> None:
+        """Save the last state, or what made it useless; once."""
+        if self._has_ended:
+            return
+        if not self._has_diverged and self._engine.network.is_finite():
+            self.save_last()
+        elif (rollout := self._engine.last_rollout()) is not None:
+            self.writer.save_offender({"rollout": rollout, **policy_content(self._config, self._engine)})
+        self._has_ended = True
+
+    def _parts(self) -> dict[str, Part]:
+        """Who keeps which part of the record; see parts.py."""
+        return {
+            "statistics": self.progress.statistics,
+            "train_metrics": self.metrics,
+            "solved": self.progress.solved,
+            "best_mean": self.writer.best,
+            "clock": self.clock,
+            "log": self.writer.log,
+        }
