@@ -5,7 +5,6 @@ from types import SimpleNamespace
 import pytest
 from gymnasium.vector import AutoresetMode
 
-from vecac.config import Config
 from vecac.environments.autoreset import AUTORESET_MODES, require_mode
 from vecac.errors import UsageError
 
@@ -15,18 +14,18 @@ from vecac.errors import UsageError
 def test_only_the_mode_that_was_asked_for_is_taken(asked, has):
     envs = SimpleNamespace(metadata={"autoreset_mode": AUTORESET_MODES[has]})
     if asked == has:
-        require_mode(Config(autoreset_mode=asked), envs)
+        require_mode("Any-v0", asked, envs)
         return
     with pytest.raises(
         UsageError, match=f"^--autoreset-mode {asked} is not .* use --autoreset-mode {has}, or"
     ):
-        require_mode(Config(autoreset_mode=asked), envs)
+        require_mode("Any-v0", asked, envs)
 
 
 @pytest.mark.parametrize("metadata", [{}, {"autoreset_mode": "NextStep"}, {"autoreset_mode": None}])
 def test_one_that_does_not_tell_is_refused(metadata):
     with pytest.raises(UsageError, match="does not say how its vector form resets"):
-        require_mode(Config(), SimpleNamespace(metadata=metadata))
+        require_mode("Any-v0", "next-step", SimpleNamespace(metadata=metadata))
 
 
 def test_every_mode_of_gymnasium_has_a_name():

@@ -4,7 +4,6 @@ from typing import Any
 
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from vecac.config import Config
 from vecac.errors import UsageError
 
 AUTORESET_MODES = {
@@ -14,8 +13,8 @@ AUTORESET_MODES = {
 }
 
 
-def require_mode(config: Config, envs: VectorEnv[Any, Any, Any]) -> None:
-    """Refuse a vector environment that does not reset as config.autoreset_mode says.
+def require_mode(env_id: str, wanted: str, envs: VectorEnv[Any, Any, Any]) -> None:
+    """Refuse a vector environment that does not reset in the wanted mode.
 
     Raises:
         UsageError: it has another mode, or does not tell.
@@ -24,11 +23,11 @@ def require_mode(config: Config, envs: VectorEnv[Any, Any, Any]) -> None:
     names = {known: name for name, known in AUTORESET_MODES.items()}
     if not isinstance(mode, AutoresetMode) or mode not in names:
         raise UsageError(
-            f"--env-id {config.env_id} does not say how its vector form resets (its metadata has the "
+            f"--env-id {env_id} does not say how its vector form resets (its metadata has the "
             f"autoreset_mode {mode!r}): use --engine sync"
         )
-    if names[mode] != config.autoreset_mode:
+    if names[mode] != wanted:
         raise UsageError(
-            f"--autoreset-mode {config.autoreset_mode} is not what the vector form of {config.env_id} "
+            f"--autoreset-mode {wanted} is not what the vector form of {env_id} "
             f"does: use --autoreset-mode {names[mode]}, or --engine sync"
         )

@@ -240,7 +240,7 @@ def make_environments(
         raise UsageError(f"--env-id {config.env_id} cannot be made: {error!r}") from error
     try:
         require_spaces(config.env_id, envs.single_observation_space, envs.single_action_space)
-        require_mode(config, envs)
+        require_mode(config.env_id, config.autoreset_mode, envs)
     except UsageError:
         envs.close()
         raise

@@ -100,4 +100,4 @@ def build_run(plan: Plan, saved: SavedRun | None, warn: Callable[[str], None]) -
 def _fill(config: Config, engine: Engine, description: dict[str, Any], run_dir: Path) -> None:
     """What a run folder holds from the first: its settings, and a checkpoint at step 0."""
     write_json(run_dir / "config.json", description)
-    checkpoint.save(run_dir / "checkpoints" / "latest.pt", run_content(config, engine, None))
+    checkpoint.save(run_dir / "checkpoints" / "latest.pt", run_content(config.to_dict(), engine, None))

@@ -5,8 +5,6 @@ from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 
-from vecac.config import Config
-from vecac.engines.contracts import Engine
 from vecac.engines.evaluation import Evaluation, cut_after, evaluate, make_evaluation_environments
 from vecac.engines.gymnasium_engine import GymnasiumEngine
 from vecac.environments.vector import Environments
@@ -31,7 +29,7 @@ def evaluate_run(run: Run, go_on: Callable[[str, int, int], bool]) -> dict[str, 
     if best is not None and best["env_steps"] != engine.env_steps:
         networks["best_"] = copy.deepcopy(engine.network)
         networks["best_"].load_state_dict(best["network"])
-    with closing(_environments(config, engine)) as environments:
+    with closing(_environments(run)) as environments:
         for name in (prefix + policy for prefix in networks for policy in ("greedy", "sampled")):
             evaluation = evaluate(
                 networks[name.removesuffix("greedy").removesuffix("sampled")],
@@ -49,7 +47,8 @@ def evaluate_run(run: Run, go_on: Callable[[str, int, int], bool]) -> dict[str, 
     return evaluations
 
 
-def _environments(config: Config, engine: Engine) -> Environments:
+def _environments(run: Run) -> Environments:
+    config, engine = run.config, run.engine
     if isinstance(engine, GymnasiumEngine) and config.engine == "async" and cut_after(config) is None:
         return engine.environments  # starting workers anew would take seconds
     engine.close()

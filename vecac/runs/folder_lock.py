@@ -1,4 +1,8 @@
-"""One process at a time trains in a run folder."""
+"""One process at a time trains in a run folder.
+
+Not by the filelock package: what it locks is a file held open to write, which would keep the disk from being
+remounted read-only, and would stay behind in the folder.
+"""
 
 import errno
 import functools

@@ -7,7 +7,6 @@ engine: whatever else the engine's next iteration depends on. run: a Part each o
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from vecac.config import Config
 from vecac.engines.contracts import Engine
 
 RUN_PARTS = ("statistics", "train_metrics", "solved", "best_mean", "clock", "log")
@@ -28,10 +27,10 @@ class Part(Protocol):
         """
 
 
-def policy_content(config: Config, engine: Engine) -> dict[str, Any]:
+def policy_content(settings: Mapping[str, Any], engine: Engine) -> dict[str, Any]:
     """A checkpoint to play; it shares the engine's memory."""
     return {
-        "config": config.to_dict(),
+        "config": settings,
         "network": engine.network.state_dict(),
         "optimizer": engine.optimizer_state(),
         "env_steps": engine.env_steps,
@@ -39,10 +38,12 @@ def policy_content(config: Config, engine: Engine) -> dict[str, Any]:
     }
 
 
-def run_content(config: Config, engine: Engine, parts: Mapping[str, Part] | None) -> dict[str, Any]:
+def run_content(
+    settings: Mapping[str, Any], engine: Engine, parts: Mapping[str, Part] | None
+) -> dict[str, Any]:
     """A checkpoint that the run can be gone on from; without parts, one that has not begun."""
     run = None if parts is None else {name: parts[name].state_dict() for name in RUN_PARTS}
-    return {"config": config.to_dict(), **engine.state_dict(), "run": run}
+    return {"config": settings, **engine.state_dict(), "run": run}
 
 
 def load_parts(parts: Mapping[str, Part], run: Mapping[str, Any]) -> None:

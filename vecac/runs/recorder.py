@@ -71,9 +71,9 @@ class Recorder:
         warn: Callable[[str], None],
         state: Mapping[str, Any] | None = None,
     ) -> None:
-        self._config, self._engine = config, engine
+        self._engine, self._settings, self._reward_scale = engine, config.to_dict(), config.reward_scale
         self.progress, self.clock, self.metrics = Progress(config), RunClock(), TrainMetrics()
-        self.writer = Writer(run_dir, config.to_dict(), warn)
+        self.writer = Writer(run_dir, self._settings, warn)
         self._has_diverged = self._has_ended = False
         if state is not None:
             load_parts(self._parts(), state)
@@ -104,7 +104,7 @@ class Recorder:
     def offer_best(self) -> None:
         """Keep the parameters, which are known to be numbers, if they are the best so far."""
         mean = self.progress.statistics.last_100_return_mean
-        self.writer.best.offer(mean, lambda: policy_content(self._config, self._engine))
+        self.writer.best.offer(mean, lambda: policy_content(self._settings, self._engine))
 
     def require_numbers(self) -> None:
         """Raise the fault if learning has diverged."""
@@ -115,11 +115,11 @@ class Recorder:
         """The fault to raise; from here on the good checkpoints stay as they are."""
         self._has_diverged = True
         metrics = self.metrics.read()
-        return divergence(self._engine, metrics, self._config.reward_scale)
+        return divergence(self._engine, metrics, self._reward_scale)
 
     def save_last(self) -> None:
         """Save the present state, to go on from."""
-        self.writer.save_last(run_content(self._config, self._engine, self._parts()))
+        self.writer.save_last(run_content(self._settings, self._engine, self._parts()))
 
     def save_end(self) -> None:
         """Save the last state, or what made it useless; once."""
@@ -128,7 +128,7 @@ class Recorder:
         if not self._has_diverged and self._engine.network.is_finite():
             self.save_last()
         elif (rollout := self._engine.last_rollout()) is not None:
-            self.writer.save_offender({"rollout": rollout, **policy_content(self._config, self._engine)})
+            self.writer.save_offender({"rollout": rollout, **policy_content(self._settings, self._engine)})
         self._has_ended = True
 
     def _parts(self) -> dict[str, Part]:

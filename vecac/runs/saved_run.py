@@ -23,9 +23,9 @@ MAY_CHANGE = (
     *("eval_episodes", "eval_max_steps"),
     *("log_interval", "checkpoint_interval", "step_timeout"),
 )
-"""What a resumed run may do otherwise. None of it changes what is learned on the way, except that torch
-rounds otherwise on another device or number of threads, and a policy on another kind of device draws other
-random numbers."""
+"""What a resumed run may do otherwise. Little of it changes what is learned on the way: a raised total
+stretches --anneal-lr; torch rounds otherwise on another device or number of threads; and a policy on another
+kind of device draws other random numbers."""
 
 T = TypeVar("T")
 
