@@ -18,11 +18,13 @@ import optax
 from jax import Array
 from jax.sharding import PartitionSpec
 
-GAMMA = 0.98
-REWARD_SCALE = 0.01
-LEARNING_RATE = 2e-4
-HIDDEN_SIZE = 256
-NUM_STEPS = 10
+from vecac.config import Config
+
+GAMMA = Config.gamma
+REWARD_SCALE = Config.reward_scale
+LEARNING_RATE = Config.learning_rate
+HIDDEN_SIZE = Config.hidden_size
+NUM_STEPS = Config.n_rollout
 
 ENV_STEPS_A_CALL = 100_000
 """About as many env steps run in one compiled call."""

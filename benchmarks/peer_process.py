@@ -8,9 +8,9 @@ them, so that no other's threads exist.
 
 import json
 import sys
-import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
+
+from windows import Steps, measure
 
 WARM_UP_SECONDS = 0.5
 """Before the window, compiling not included, which is over when a contestant has been made."""
@@ -19,14 +19,7 @@ FEWEST_SPLIT = 128
 """With fewer environments JAX's devices would wait for each other longer than they work."""
 
 
-class Contestant(Protocol):
-    """Something that takes env steps."""
-
-    def advance(self) -> int:
-        """Go on for a while, at most some tenths of a second; returns the valid env steps taken."""
-
-
-def make_fused(num_envs: int, num_threads: int) -> Contestant:
+def make_fused(num_envs: int, num_threads: int) -> Steps:
     """vecac, training included."""
     from workloads import Training
 
@@ -37,14 +30,14 @@ def make_fused(num_envs: int, num_threads: int) -> Contestant:
     )
 
 
-def make_sb3(num_envs: int, num_threads: int) -> Contestant:
-    """Stable-Baselines3, training included; one thread whatever is asked for."""
+def make_sb3(num_envs: int, num_threads: int) -> Steps:
+    """Stable-Baselines3, training included; the threads are torch's."""
     from peer_sb3 import Sb3Training
 
-    return Sb3Training(num_envs)
+    return Sb3Training(num_envs, num_threads)
 
 
-def make_jax(num_envs: int, num_threads: int) -> Contestant:
+def make_jax(num_envs: int, num_threads: int) -> Steps:
     """JAX on gymnax in one pass, training included; a device for each thread, where that is faster.
 
     On two cores, two devices were 1.2 to 1.4 times as fast with 256 and 4096 environments, and 0.6 times
@@ -60,7 +53,7 @@ def make_jax(num_envs: int, num_threads: int) -> Contestant:
     return JaxTraining(num_envs, num_devices)
 
 
-def make_jax_grad(num_envs: int, num_threads: int) -> Contestant:
+def make_jax_grad(num_envs: int, num_threads: int) -> Steps:
     """JAX on gymnax with jax.grad, training included; XLA uses all cores inside an operation."""
     import jax
 
@@ -70,32 +63,28 @@ def make_jax_grad(num_envs: int, num_threads: int) -> Contestant:
     return PlainJaxTraining(num_envs)
 
 
-def make_gymnasium_sync(num_envs: int, num_threads: int) -> Contestant:
-    """Gymnasium's SyncVectorEnv alone."""
-    return _gymnasium_alone("sync", num_envs)
+def make_gymnasium_sync(num_envs: int, num_threads: int) -> Steps:
+    """Gymnasium's SyncVectorEnv alone, which has one thread."""
+    from environments_alone import cartpole_alone
+
+    return cartpole_alone(num_envs, "sync")
 
 
-def make_gymnasium_vector(num_envs: int, num_threads: int) -> Contestant:
-    """Gymnasium's CartPoleVectorEnv alone."""
-    return _gymnasium_alone("vector_entry_point", num_envs)
+def make_gymnasium_vector(num_envs: int, num_threads: int) -> Steps:
+    """Gymnasium's CartPoleVectorEnv alone, which has one thread."""
+    from environments_alone import cartpole_alone
+
+    return cartpole_alone(num_envs, "vector_entry_point")
 
 
-def _gymnasium_alone(vectorization_mode: str, num_envs: int) -> Contestant:
-    import gymnasium as gym
-    from workloads import EnvironmentsAlone
-
-    envs = gym.make_vec("CartPole-v1", num_envs, vectorization_mode=vectorization_mode)
-    return EnvironmentsAlone(envs, num_steps=10)
-
-
-def make_envpool(num_envs: int, num_threads: int) -> Contestant:
+def make_envpool(num_envs: int, num_threads: int) -> Steps:
     """EnvPool's environments alone."""
-    from peer_envpool import EnvpoolAlone
+    from peer_envpool import envpool_alone
 
-    return EnvpoolAlone(num_envs, num_threads)
+    return envpool_alone(num_envs, num_threads)
 
 
-MAKE: dict[str, Callable[[int, int], Contestant]] = {
+MAKE: dict[str, Callable[[int, int], Steps]] = {
     "fused": make_fused,
     "sb3": make_sb3,
     "jax-grad": make_jax_grad,
@@ -104,15 +93,6 @@ MAKE: dict[str, Callable[[int, int], Contestant]] = {
     "gymnasium-vector": make_gymnasium_vector,
     "envpool": make_envpool,
 }
-
-
-def measure(contestant: Contestant, seconds: float) -> float:
-    """Env steps a second in a window that lasts `seconds` and until the current `advance` is over."""
-    env_steps = 0
-    start = time.perf_counter()
-    while env_steps == 0 or time.perf_counter() - start < seconds:
-        env_steps += contestant.advance()
-    return env_steps / (time.perf_counter() - start)
 
 
 def main(argv: Sequence[str]) -> int:

@@ -12,7 +12,8 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env import DummyVecEnv
 from torch import Tensor, nn
 
-HIDDEN_SIZE = 256
+from vecac.config import Config
+
 ROLLOUTS_A_CALL = 10
 
 
@@ -20,11 +21,11 @@ class SharedLayer(BaseFeaturesExtractor):
     """vecac's hidden layer, on which both heads sit without layers of their own."""
 
     def __init__(self, observation_space: gym.spaces.Box) -> None:
-        super().__init__(observation_space, HIDDEN_SIZE)
-        self.hidden = nn.Linear(observation_space.shape[0], HIDDEN_SIZE)
+        super().__init__(observation_space, Config.hidden_size)
+        self.hidden = nn.Linear(observation_space.shape[0], Config.hidden_size)
 
     def forward(self, obs_ND: Tensor) -> Tensor:
-        """The hidden layer (N, HIDDEN_SIZE)."""
+        """The hidden layer (N, hidden_size)."""
         return torch.relu(self.hidden(obs_ND))
 
 
@@ -33,9 +34,9 @@ def make_a2c(num_envs: int, seed: int = 1) -> A2C:
     return A2C(
         "MlpPolicy",
         DummyVecEnv([lambda: gym.make("CartPole-v1")] * num_envs),
-        learning_rate=2e-4,
-        n_steps=10,
-        gamma=0.98,
+        learning_rate=Config.learning_rate,
+        n_steps=Config.n_rollout,
+        gamma=Config.gamma,
         gae_lambda=0.0,  # one-step targets
         ent_coef=0.0,
         vf_coef=1.0,
@@ -55,14 +56,15 @@ def make_a2c(num_envs: int, seed: int = 1) -> A2C:
 
 
 class Sb3Training:
-    """A2C's own loop, on one torch thread.
+    """A2C's own loop; its environments step one after the other, whatever torch's threads.
 
     Args:
         num_envs: N.
+        num_threads: torch's.
     """
 
-    def __init__(self, num_envs: int) -> None:
-        torch.set_num_threads(1)
+    def __init__(self, num_envs: int, num_threads: int) -> None:
+        torch.set_num_threads(num_threads)
         self._a2c = make_a2c(num_envs)
         self._env_steps_a_call = ROLLOUTS_A_CALL * self._a2c.n_steps * num_envs
 

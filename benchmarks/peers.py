@@ -5,8 +5,6 @@ another's. Those that are compared, of one number of environments, stand next to
 round, since a shared machine's speed drifts; a ratio is the median of the rounds' ratios.
 """
 
-import json
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -16,22 +14,23 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
+from processes import run_program
 from record import (
     describe_place,
     format_table,
     make_record,
     require_record_file,
     summarize,
+    usable_cores,
     write_record,
 )
+from windows import ENVIRONMENTS, TRAINING
 
 from vecac.config import flag
 from vecac.errors import UsageError
 from vecac.shell.command_line import run_command
 
 FUSED = "fused"
-TRAINING = "training"
-ENVIRONMENTS = "environments alone"
 NOT_INSTALLED = "not installed (pip install -c constraints.txt -e '.[peers]')"
 FAILED = "failed (its error is above)"
 
@@ -46,13 +45,17 @@ PACKAGES = ("numba", "stable-baselines3", "jax", "gymnax", "envpool")
 
 @dataclass(frozen=True)
 class Peer:
-    """Something to compare with; `modules` are what it needs besides vecac's own packages."""
+    """Something to compare with.
+
+    modules: what it needs besides vecac's own packages. threads: it is timed on one, on as many as there
+    are cores, as the fused engine is, or on each in turn where more need not be faster.
+    """
 
     label: str
-    what: Literal["training", "environments alone"]
+    what: str
     modules: tuple[str, ...]
     num_envs: tuple[int, ...]
-    all_cores: bool
+    threads: tuple[Literal["one", "all"], ...]
 
     @property
     def installed(self) -> bool:
@@ -63,12 +66,12 @@ class Peer:
 JAX_MODULES = ("jax", "gymnax", "optax", "six")
 
 PEERS: dict[str, Peer] = {
-    "sb3": Peer("Stable-Baselines3 A2C", TRAINING, ("stable_baselines3",), (1, 16, 256), False),
-    "jax-grad": Peer("JAX on gymnax, jax.grad", TRAINING, JAX_MODULES, (16, 256, 4096), True),
-    "jax": Peer("JAX on gymnax, one pass by hand", TRAINING, JAX_MODULES, (16, 256, 4096), True),
-    "gymnasium-sync": Peer("Gymnasium SyncVectorEnv", ENVIRONMENTS, (), (16, 256, 4096), False),
-    "gymnasium-vector": Peer("Gymnasium CartPoleVectorEnv", ENVIRONMENTS, (), (16, 256, 4096), False),
-    "envpool": Peer("EnvPool", ENVIRONMENTS, ("envpool",), (16, 256, 4096), True),
+    "sb3": Peer("Stable-Baselines3 A2C", TRAINING, ("stable_baselines3",), (1, 16, 256), ("one", "all")),
+    "jax-grad": Peer("JAX on gymnax, jax.grad", TRAINING, JAX_MODULES, (16, 256, 4096), ("all",)),
+    "jax": Peer("JAX on gymnax, one pass by hand", TRAINING, JAX_MODULES, (16, 256, 4096), ("all",)),
+    "gymnasium-sync": Peer("Gymnasium SyncVectorEnv", ENVIRONMENTS, (), (16, 256, 4096), ("one",)),
+    "gymnasium-vector": Peer("Gymnasium CartPoleVectorEnv", ENVIRONMENTS, (), (16, 256, 4096), ("one",)),
+    "envpool": Peer("EnvPool", ENVIRONMENTS, ("envpool",), (16, 256, 4096), ("all",)),
 }
 
 
@@ -120,9 +123,8 @@ class Row:
     @property
     def name(self) -> str:
         """Unique within a run of the benchmark."""
-        if self.contestant == FUSED:
-            return f"vecac fused {self.num_envs}, {self.what}, {_threads(self.num_threads)}"
-        return f"{PEERS[self.contestant].label} {self.num_envs}, {self.what}"
+        label = "vecac fused" if self.contestant == FUSED else PEERS[self.contestant].label
+        return f"{label} {self.num_envs}, {self.what}, {_threads(self.num_threads)}"
 
 
 def make_rows(options: Options, cores: int) -> list[Row]:
@@ -134,30 +136,23 @@ def make_rows(options: Options, cores: int) -> list[Row]:
         for name in (name for name, sizes in chosen.items() if num_envs in sizes):
             peer = PEERS[name]
             status = "measured" if peer.installed else NOT_INSTALLED
-            rows.append(Row(name, peer.what, num_envs, cores if peer.all_cores else 1, status))
+            counts = sorted({cores if threads == "all" else 1 for threads in peer.threads})
+            rows += [Row(name, peer.what, num_envs, count, status) for count in counts]
     return rows
 
 
 def measure_row(row: Row, seconds: float) -> float | None:
     """Env steps a second of one window in a process of its own; None, and its error shown, if it fails."""
-    program = Path(__file__).with_name("peer_process.py")
-    arguments = [row.contestant, row.num_envs, row.num_threads, seconds]
-    process = subprocess.Popen(
-        [sys.executable, str(program), *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    with process:
-        try:
-            stdout, stderr = process.communicate(timeout=seconds + SECONDS_LIMIT)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            stdout, stderr = "", f"took more than {seconds + SECONDS_LIMIT:.0f} seconds"
-    if process.returncode != 0:
-        print(f"{row.name}: {stderr.strip()}", file=sys.stderr, flush=True)
+    arguments = (row.contestant, row.num_envs, row.num_threads, seconds)
+    try:
+        window = run_program("peer_process.py", *arguments, seconds=seconds + SECONDS_LIMIT)
+    except subprocess.CalledProcessError as error:
+        print(f"{row.name}: {error.stderr.strip()}", file=sys.stderr, flush=True)
         return None
-    rate: float = json.loads(stdout.splitlines()[-1])["env_steps_per_s"]
+    except subprocess.TimeoutExpired as error:
+        print(f"{row.name}: took more than {error.timeout:.0f} seconds", file=sys.stderr, flush=True)
+        return None
+    rate: float = window["env_steps_per_s"]
     return rate
 
 
@@ -230,15 +225,8 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def _cores() -> int:
-    """CPUs that this process, and so each that it starts, may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def _command(options: Options) -> int:
-    cores = _cores()
+    cores = usable_cores()
     rows = make_rows(options, cores)
     count = options.rounds * sum(row.status == "measured" for row in rows)
     about = f"{count} processes of {options.seconds:g} s and their start: about "

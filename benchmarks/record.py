@@ -24,6 +24,13 @@ def summarize(numbers: Sequence[float]) -> dict[str, float] | None:
     return {"median": statistics.median(numbers), "min": min(numbers), "max": max(numbers)}
 
 
+def usable_cores() -> int:
+    """CPUs that this process, and so each that it starts, may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def require_record_file(path: Path | None) -> None:
     """Refuse, before anything is measured, a --json that could not be written.
 
@@ -100,7 +107,7 @@ def _hardware() -> dict[str, Any]:
     import torch  # here, so that spawned worker processes, which import the benchmark again, stay small
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    return {"cpu": _cpu_model(), "cores": os.cpu_count(), "gpu": gpu}
+    return {"cpu": _cpu_model(), "cores": usable_cores(), "gpu": gpu}
 
 
 def _cpu_model() -> str:

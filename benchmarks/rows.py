@@ -7,17 +7,16 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import gymnasium as gym
+from environments_alone import cartpole_alone
 from notebook import Notebook
 from record import summarize
-from workloads import CollectingAlone, EnvironmentsAlone, Training, Workload, measure
+from windows import ENVIRONMENTS, TRAINING
+from workloads import CollectingAlone, Training, Workload, measure
 
 from vecac.config import Config
 
 NOTEBOOK = "notebook"
-ENVIRONMENTS = "environments alone"
 COLLECTING = "collecting alone"
-TRAINING = "training"
 
 VECTORIZATION_MODES = {"sync": "sync", "async": "async", "vector": "vector_entry_point"}
 
@@ -65,8 +64,7 @@ def cartpole_group(
     """
     configs = [Config(engine=engine, num_envs=num_envs, device=device, learner="torch") for device in devices]
     env_id, mode = Config.env_id, VECTORIZATION_MODES[engine]
-    envs = gym.make_vec(env_id, num_envs, vectorization_mode=mode)
-    alone = stack.enter_context(closing(EnvironmentsAlone(envs, Config.n_rollout)))
+    alone = stack.enter_context(closing(cartpole_alone(num_envs, mode)))
     group = [
         Row(NOTEBOOK, notebook, env_id, None, 1, "cpu"),
         Row(ENVIRONMENTS, alone, env_id, engine, num_envs, "cpu"),

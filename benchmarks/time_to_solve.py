@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
+from processes import run_program
 from record import (
     describe_place,
     format_table,
@@ -75,15 +76,16 @@ class Options:
 def run_seed(options: Options, seed: int) -> dict[str, Any]:
     """Train with one seed; returns when it was solved and what else the process took.
 
-    start_up_seconds is everything around the training: the interpreter, the imports, making the
-    environments, and the end of the process.
+    process_seconds are those of the whole process; start_up_seconds are what of them is not training: the
+    interpreter, the imports, making the environments, and the end of the process.
     """
     start = time.perf_counter()
     result = _run_vecac(options, seed) if options.trainer == "vecac" else _run_peer(options, seed)
-    wall_seconds = time.perf_counter() - start
+    process_seconds = time.perf_counter() - start
     names = ("solved_at_env_steps", "solved_at_seconds", "env_steps", "seconds", "last_100_return_mean")
     run = {"seed": seed} | {name: result[name] for name in names}
-    run["start_up_seconds"] = wall_seconds - result["seconds"]
+    run["start_up_seconds"] = process_seconds - result["seconds"]
+    run["process_seconds"] = process_seconds
     print(f"seed {seed}: solved at {run['solved_at_env_steps']} env steps", file=sys.stderr, flush=True)
     return run
 
@@ -110,11 +112,8 @@ def _run_vecac(options: Options, seed: int) -> dict[str, Any]:
 
 
 def _run_peer(options: Options, seed: int) -> dict[str, Any]:
-    program = Path(__file__).with_name("peer_sb3_solve.py")
     algorithm = options.trainer.removeprefix("sb3-")
-    command = [sys.executable, str(program), algorithm, str(seed), str(options.max_steps)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    result: dict[str, Any] = run_program("peer_sb3_solve.py", algorithm, seed, options.max_steps)
     return result
 
 
@@ -134,6 +133,7 @@ def describe_runs(options: Options, runs: Sequence[dict[str, Any]]) -> dict[str,
         "env_steps_to_solve": summarize([run["solved_at_env_steps"] for run in solved]),
         "seconds_to_solve": summarize([run["solved_at_seconds"] for run in solved]),
         "start_up_seconds": summarize([run["start_up_seconds"] for run in runs]),
+        "process_seconds": summarize([run["process_seconds"] for run in runs]),
         "runs": list(runs),
     }
 
@@ -146,6 +146,7 @@ def format_report(record: dict[str, Any]) -> str:
         ("env steps to solve", "env_steps_to_solve", ",.0f"),
         ("seconds to solve, from the first env step", "seconds_to_solve", ".2f"),
         ("process start-up and end, seconds", "start_up_seconds", ".2f"),
+        ("the whole process, seconds", "process_seconds", ".2f"),
     ):
         summary = row[key] or dict.fromkeys(("median", "min", "max"))
         cells = ["-" if number is None else format(number, number_format) for number in summary.values()]

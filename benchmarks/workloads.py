@@ -1,122 +1,82 @@
-"""What the throughput benchmark times: environments alone, collecting alone, and training.
+"""What the throughput benchmark times beside environments alone: collecting alone, and training.
 
-Shapes: T rollout steps, N environments. All of them count valid transitions only.
+Both count valid transitions only.
 """
 
-import itertools
-import time
-from typing import Any, Protocol
+from typing import Protocol
 
-import numpy as np
 import torch
-from gymnasium.vector import AutoresetMode, VectorEnv
+import windows
 
 from vecac.algorithm.rollout import Rollout
 from vecac.config import Config
+from vecac.engines.contracts import Engine, Learner
 from vecac.engines.fused_engine import FusedEngine
+from vecac.engines.gymnasium_engine import GymnasiumEngine
 from vecac.engines.hardware import choose_threads, resolve_device, torch_threads
 from vecac.engines.selection import make_engine, make_learner, resolve
 from vecac.environments.vector import make_environments
 
-PREPARED_STEPS = 100
-"""Random actions drawn beforehand for as many steps; then they come round again."""
 
-
-class Workload(Protocol):
-    """Something that takes env steps."""
+class Workload(windows.Steps, Protocol):
+    """Something that takes env steps, and is closed afterwards."""
 
     num_threads: int
     """Threads that torch may use meanwhile."""
-
-    def advance(self) -> int:
-        """Go on by T steps of every environment, or about so; returns the valid ones."""
 
     def close(self) -> None:
         """Close the environments."""
 
 
 def measure(workload: Workload, seconds: float) -> float:
-    """Env steps a second in a window that lasts `seconds` and until the current `advance` is over."""
-    env_steps = 0
+    """Env steps a second in a window; on CUDA it ends when the last update does."""
     with torch_threads(workload.num_threads):
-        start = time.perf_counter()
-        while env_steps == 0 or time.perf_counter() - start < seconds:
-            env_steps += workload.advance()
-        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-            torch.cuda.synchronize()  # the last update may still be running
-        return env_steps / (time.perf_counter() - start)
+        return windows.measure(workload, seconds, _wait_for_cuda)
 
 
-class EnvironmentsAlone:
-    """A vector environment by itself, as Gymnasium makes it, driven by random actions.
+def _wait_for_cuda() -> None:
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.synchronize()
+
+
+class ActsOnly:
+    """A learner that acts as another one does, and never updates.
 
     Args:
-        envs: in NEXT_STEP mode, Gymnasium's default; closed by `close`.
-        num_steps: T.
-
-    Raises:
-        ValueError: another autoreset mode, whose dead rows, if any, are found in other ways.
+        learner: closed by `close`.
     """
 
-    num_threads = 1
+    def __init__(self, learner: Learner) -> None:
+        self.network, self.device = learner.network, learner.device
+        # Not methods of ours around the learner's: a call more would be timed with them.
+        self.start_rollout, self.act, self.close = learner.start_rollout, learner.act, learner.close
 
-    def __init__(self, envs: VectorEnv[Any, Any, Any], num_steps: int) -> None:
-        mode = envs.metadata["autoreset_mode"]
-        if mode is not AutoresetMode.NEXT_STEP:
-            raise ValueError(f"dead rows are counted in NEXT_STEP only, not in {mode}")
-        self._envs = envs
-        self._num_steps = num_steps
-        envs.action_space.seed(1)
-        self._actions = itertools.cycle([envs.action_space.sample() for _ in range(PREPARED_STEPS)])
-        self._num_dead_next = 0
-        envs.reset(seed=1)
-
-    def advance(self) -> int:
-        """Step T times; the row after an episode's end only resets its environment and does not count."""
-        env_steps = 0
-        for _ in range(self._num_steps):
-            _, _, terminated, truncated, _ = self._envs.step(next(self._actions))
-            env_steps += self._envs.num_envs - self._num_dead_next
-            self._num_dead_next = int(np.count_nonzero(terminated | truncated))
-        return env_steps
-
-    def close(self) -> None:
-        """Close the vector environment."""
-        self._envs.close()
+    def update(self, rollout: Rollout, learning_rate: float) -> None:
+        """Make no update, as for a rollout without a valid row."""
 
 
 class CollectingAlone:
-    """Environments and acting, rollout after rollout as GymnasiumEngine collects them, never an update."""
+    """Environments and acting, rollout after rollout as GymnasiumEngine collects them, never an update.
+
+    The engine sends each rollout to the learner's device, and finds and counts its episodes, as in training.
+    """
 
     def __init__(self, config: Config) -> None:
         device = resolve_device(config.device)
         config, _ = resolve(config, device)
         self.num_threads = choose_threads(config)
-        self._environments = make_environments(config)
-        self._learner = make_learner(config, self._environments, device, self.num_threads)
-        self._rollout = Rollout(
-            config.n_rollout,
-            config.num_envs,
-            self._environments.obs_size,
-            self._environments.hides_final_obs,
-            self._learner.device,
-        )
-        self._environments.reset()
+        environments = make_environments(config)
+        learner = ActsOnly(make_learner(config, environments, device, self.num_threads))
+        self._engine = GymnasiumEngine(config, environments, learner)  # type: ignore[arg-type]
+        self._engine.reset()
 
     def advance(self) -> int:
         """Collect one rollout."""
-        environments, learner, rollout = self._environments, self._learner, self._rollout
-        rollout.start(environments.obs)
-        learner.start_rollout(rollout)
-        for t in range(rollout.num_steps):
-            transition = environments.step(learner.act(rollout, t))
-            rollout.insert(t, transition, environments.obs)
-        rollout.finish()
-        return int(np.count_nonzero(rollout.valid_TN))
+        return advance_engine(self._engine, 1)
 
     def close(self) -> None:
         """Close the environments."""
-        self._environments.close()
+        self._engine.close()
 
 
 class Training:
@@ -126,20 +86,25 @@ class Training:
         device = resolve_device(config.device)
         config, _ = resolve(config, device)
         engine = self._engine = make_engine(config, device, choose_threads(config))
-        self.num_threads = choose_threads(config)
+        self.num_threads, self._count = choose_threads(config), 1
         if isinstance(engine, FusedEngine):
             self.num_threads = engine.num_threads  # fewer if there are few environments
+            self._count = 10**9
         engine.reset()
 
     def advance(self) -> int:
         """Collect one rollout and update; the fused engine as often as one of its calls does."""
-        engine = self._engine
-        before = engine.env_steps
-        # A long rollout takes several calls. All of it belongs into the window that it began in.
-        while engine.env_steps == before:
-            engine.iterate(10**9 if isinstance(engine, FusedEngine) else 1)
-        return engine.env_steps - before
+        return advance_engine(self._engine, self._count)
 
     def close(self) -> None:
         """Close the environments."""
         self._engine.close()
+
+
+def advance_engine(engine: Engine, count: int) -> int:
+    """Iterate up to `count` times, at least once to the end; returns the env steps taken."""
+    before = engine.env_steps
+    # A long rollout takes several calls. All of it belongs into the window that it began in.
+    while engine.env_steps == before:
+        engine.iterate(count)
+    return engine.env_steps - before

@@ -8,6 +8,7 @@ import peers
 import pytest
 import time_to_solve
 import torch
+import windows
 from peers import FAILED, FUSED, NOT_INSTALLED, PEERS, Options, Row, describe_row, make_rows
 
 from vecac.algorithm.network import ActorCritic
@@ -30,7 +31,7 @@ def peer_jax():
 def without_jax(monkeypatch):
     """jax as on a machine that does not have it."""
     peer = PEERS["jax"]
-    missing = peers.Peer(peer.label, peer.what, ("no_such_module",), peer.num_envs, peer.all_cores)
+    missing = peers.Peer(peer.label, peer.what, ("no_such_module",), peer.num_envs, peer.threads)
     monkeypatch.setitem(PEERS, "jax", missing)
 
 
@@ -72,13 +73,24 @@ def test_a_window_that_failed_takes_no_part():
 def test_vecac_stands_before_the_peers_of_each_size():
     rows = make_rows(Options(peers=("sb3", "gymnasium-sync")), cores=2)
     order = [(row.contestant, row.num_envs, row.num_threads) for row in rows]
-    both = ["fused", "fused", "sb3", "gymnasium-sync"]
+    both = ["fused", "fused", "sb3", "sb3", "gymnasium-sync"]
     assert [name for name, num_envs, _ in order if num_envs in (16, 256)] == both * 2
-    assert [name for name, num_envs, _ in order if num_envs == 1] == ["fused", "fused", "sb3"]
-    assert order[:2] == [("fused", 1, 1), ("fused", 1, 2)]
+    assert [name for name, num_envs, _ in order if num_envs == 1] == ["fused", "fused", "sb3", "sb3"]
+    assert order[:4] == [(name, 1, threads) for name in ("fused", "sb3") for threads in (1, 2)]
     assert len({row.name for row in rows}) == len(rows)
     assert [row.num_threads for row in make_rows(Options(num_envs=(3,)), 1)] == [1] * 7
     assert peer_process.MAKE.keys() == {FUSED, *PEERS}
+
+
+def test_a_row_says_what_it_got():
+    """Whoever can use a second core is timed with it."""
+    names = [row.name for row in make_rows(Options(num_envs=(16,)), cores=2)]
+    assert names[2:4] == [
+        f"Stable-Baselines3 A2C 16, training, {count}" for count in ("1 thread", "2 threads")
+    ]
+    assert [name.rpartition(", ")[2] for name in names[4:]] == ["2 threads"] * 2 + ["1 thread"] * 2 + [
+        "2 threads"
+    ]
 
 
 def test_rounds_take_turns_and_what_failed_is_not_tried_again(monkeypatch):
@@ -99,7 +111,7 @@ def test_rounds_take_turns_and_what_failed_is_not_tried_again(monkeypatch):
 def test_a_process_that_fails_shows_its_error(capsys):
     assert peers.measure_row(Row("sb3", "training", -1, 1), 0.01) is None
     err = capsys.readouterr().err
-    assert err.startswith("Stable-Baselines3 A2C -1, training: Traceback") and "Error" in err
+    assert err.startswith("Stable-Baselines3 A2C -1, training, 1 thread: Traceback") and "Error" in err
 
 
 def test_what_is_not_installed_is_a_row(without_jax, tmp_path, capsys):
@@ -115,7 +127,7 @@ def test_what_is_not_installed_is_a_row(without_jax, tmp_path, capsys):
     assert {row["contestant"] for row in fused} == {FUSED} and fused[0]["median"] > 0
     assert (jax["status"], jax["windows"], "median" in jax) == (NOT_INSTALLED, [None], False)
     assert vector["ratio_fused_to_it"]["1"]["median"] == fused[0]["median"] / vector["median"]
-    assert f"JAX on gymnax, one pass by hand 2, training: {NOT_INSTALLED}" in lines
+    assert f"{jax['name']}: {NOT_INSTALLED}" in lines
     (line,) = [line for line in lines if line.startswith("Gymnasium CartPoleVectorEnv 2, ")]
     assert f"{vector['median']:,.0f}" in line
 
@@ -138,17 +150,8 @@ def test_a_window_lasts_as_long_as_asked():
             return 10
 
     contestant = Clockwork()
-    rate = peer_process.measure(contestant, 0.05)
+    rate = windows.measure(contestant, 0.05)
     assert 0 < rate <= contestant.calls * 10 / 0.05
-
-
-def test_the_jax_peer_has_vecac_s_settings(peer_jax):
-    config = Config()
-    assert config.gamma == peer_jax.GAMMA
-    assert config.reward_scale == peer_jax.REWARD_SCALE
-    assert config.learning_rate == peer_jax.LEARNING_RATE
-    assert config.hidden_size == peer_jax.HIDDEN_SIZE
-    assert config.n_rollout == peer_jax.NUM_STEPS
 
 
 def to_torch(array):
@@ -247,17 +250,17 @@ def test_sb3_has_vecac_s_network_and_rollout():
     assert shapes == sorted(tuple(parameter.shape) for parameter in ActorCritic(4, 2).parameters())
     assert type(policy.optimizer) is torch.optim.Adam
     assert policy.optimizer.param_groups[0]["lr"] == Config.learning_rate
-    training = Sb3Training(2)
+    training = Sb3Training(2, 1)
     assert [training.advance() for _ in range(2)] == [10 * 10 * 2] * 2
     assert training._a2c._n_updates == 20
 
 
 def test_envpool_counts_cartpole_s_transitions():
     pytest.importorskip("envpool", reason="the peers are not installed")
-    from peer_envpool import EnvpoolAlone
+    from peer_envpool import envpool_alone
 
     rewards = []  # CartPole pays 1 for every transition, and a dead row pays nothing
-    alone = EnvpoolAlone(3, 1)
+    alone = envpool_alone(3, 1)
     step = alone.envs.step
 
     def recorded_step(action):
