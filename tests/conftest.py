@@ -8,6 +8,12 @@ import pytest
 import torch
 
 
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.get_closest_marker("linux") and sys.platform != "linux":
+            item.add_marker(pytest.mark.skip(reason="needs Linux"))
+
+
 @pytest.fixture(autouse=True, scope="session")
 def one_thread():
     torch.set_num_threads(1)

@@ -109,7 +109,10 @@ def group_members(group):
 def kill_group(group):
     """Kill a process group, if it still exists."""
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(group, signal.SIGKILL)
+        if sys.platform == "win32":  # without groups
+            os.kill(group, signal.SIGTERM)
+        else:
+            os.killpg(group, signal.SIGKILL)
 
 
 def read_csv(folder):

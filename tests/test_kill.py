@@ -14,6 +14,8 @@ from support import kill_group, read_csv, read_scalars, run, start, wait_until
 
 from vecac.recording import checkpoint
 
+pytestmark = pytest.mark.linux  # SIGKILL, to a process group
+
 COMMON = ("--checkpoint-interval", "0.05", "--learning-rate", "1e-3", "--eval-episodes", "8")
 CASES = {
     "sync": ("--engine", "sync", "--total-timesteps", "60000"),

@@ -64,6 +64,7 @@ def test_counters_are_exact_past_the_limits_of_32_bits(engine, limit, tmp_path):
     [(("--engine", "fused"), 200_000_000), (("--engine", "vector"), 20_000_000)],
     ids=["fused", "vector"],
 )
+@pytest.mark.linux
 def test_memory_and_files_stay_small(flags, total, tmp_path):
     """Resident memory at the end is within 5 % of that at a tenth; 200 rows are all that is written."""
     process = start(

@@ -11,7 +11,7 @@ from support import group_members, kill_group, start, wait_until
 
 from vecac.recording import checkpoint
 
-pytestmark = pytest.mark.skipif(not Path("/proc").is_dir(), reason="counts processes in /proc")
+pytestmark = pytest.mark.linux  # signals to a process group, whose processes it counts in /proc
 
 ENDED_WITHIN = 6.0
 """Two seconds are what a run may take; the rest is for a machine that is busy with something else."""

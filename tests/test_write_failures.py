@@ -13,6 +13,8 @@ from support import kill_group, read_csv, read_scalars, start, wait_until
 
 from vecac.recording import checkpoint
 
+pytestmark = pytest.mark.linux  # disks mounted in a namespace of their own
+
 FLAGS = (
     *("-m", "vecac.train", "--engine", "sync", "--total-timesteps", "100000000", "--log-interval", "2000"),
     *("--checkpoint-interval", "0.2", "--quiet"),

@@ -1,15 +1,17 @@
 """What tests of the environments share."""
 
+import os
 from contextlib import closing
 
 from vecac.config import Config
 from vecac.environments.vector import make_environments
 
+FASTEST_START = "fork" if hasattr(os, "fork") else "spawn"
 MODES = ["next-step", "same-step", "disabled"]
 BACKENDS = [
     {"engine": "sync"},
-    {"engine": "async", "start_method": "fork"},
-    {"engine": "async", "start_method": "fork", "shared_memory": False},
+    {"engine": "async", "start_method": FASTEST_START},
+    {"engine": "async", "start_method": FASTEST_START, "shared_memory": False},
 ]
 
 

@@ -26,6 +26,7 @@ def play(settings, episodes, **options):
 
 
 @pytest.mark.parametrize("mode", ["next-step", "same-step", "disabled"])
+@pytest.mark.linux
 def test_every_environment_plays_its_share_and_short_episodes_are_not_favoured(mode):
     """CountingEnv's episodes return 3, 36, 94, 63; two environments play 2 + 1 of them."""
     settings = config(autoreset_mode=mode, engine="async", start_method="fork", num_envs=2)
@@ -89,6 +90,7 @@ def test_evaluation_never_shows_an_episode_that_training_saw():
     assert not trained_on & evaluated_on
 
 
+@pytest.mark.linux
 def test_how_many_environments_at_a_time():
     for settings, episodes, expected in (
         (config(num_envs=1), 100, 16),
@@ -103,6 +105,7 @@ def test_it_stops_when_asked_to():
     assert play(config(), 5, go_on=lambda episodes, steps: False) is None
 
 
+@pytest.mark.linux
 def test_it_tells_how_far_it_is():
     told = []
     play(config(num_envs=2), 3, go_on=lambda episodes, steps: told.append((episodes, steps)) or True)
@@ -133,6 +136,7 @@ def test_an_environments_own_time_limit_counts_unless_it_is_longer(env_id, asked
         assert environments.max_episode_steps == limit
 
 
+@pytest.mark.linux
 def test_episodes_that_end_in_time_are_not_counted_as_cut():
     """CountingEnv's first episode terminates at its second step, the second is truncated at its third."""
     settings = config(eval_max_steps=3, engine="async", start_method="fork", num_envs=2)

@@ -108,8 +108,7 @@ def test_the_learning_rate_is_annealed_by_the_steps_before_the_rollout():
 def test_the_parameters_learnt_from_are_the_same_whoever_steps(engine_name):
     learnt = []
     for name, mode in (("sync", "same-step"), (engine_name, "disabled")):
-        start = "fork" if name == "async" else "default"
-        with make_engine("Random", engine=name, start_method=start, autoreset_mode=mode) as engine:
+        with make_engine("Random", engine=name, autoreset_mode=mode) as engine:
             for _ in range(30):
                 engine.iterate(1)
             learnt.append(engine.network.fc1.weight.detach().clone())

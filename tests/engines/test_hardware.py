@@ -57,6 +57,7 @@ def test_threads_are_chosen_for_the_learner(learner, asked_for, used):
     assert choose_threads(Config(learner=learner, num_threads=asked_for)) == used
 
 
+@pytest.mark.linux
 def test_kernels_use_every_core_that_the_process_may_run_on():
     assert choose_threads(Config(learner="compiled")) == len(os.sched_getaffinity(0))
 

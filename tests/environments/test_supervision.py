@@ -20,6 +20,8 @@ from vecac.environments.vector import make_environments
 from vecac.errors import EnvironmentFault, UsageError
 from vecac.plain import to_arrays, to_tensors
 
+pytestmark = pytest.mark.linux  # fork, SIGKILL, SIGSTOP
+
 
 def start(env_id, num_envs=3):
     environments = make_environments(

@@ -179,6 +179,7 @@ def test_observations_do_not_alias_the_environments_memory():
         assert rows(first) == [[0, 0], [0, 0]]
 
 
+@pytest.mark.linux
 def test_async_environments_live_in_processes_of_their_own():
     with make("Process", 2, engine="async", start_method="fork") as environments:
         low, high = environments.reset().T
@@ -186,7 +187,9 @@ def test_async_environments_live_in_processes_of_their_own():
         assert pids == [process.pid for process in environments._envs.processes]
 
 
-@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+@pytest.mark.parametrize(
+    "method", [*(pytest.param(name, marks=pytest.mark.linux) for name in ("fork", "forkserver")), "spawn"]
+)
 def test_start_methods(method):
     """Whichever it is, the workers' steps are those that one process takes."""
     action_TN = np.random.default_rng(0).integers(0, 3, (40, 2))
@@ -208,6 +211,7 @@ def test_other_classic_environments(env_id, engine):
         assert environments.num_actions == 3
 
 
+@pytest.mark.linux
 def test_close_may_be_called_twice():
     for settings in ({}, {"engine": "async", "start_method": "fork"}):
         with make("Counting", **settings) as environments:

@@ -68,6 +68,7 @@ def test_a_custom_vector_environments_faults_are_named(fault, message):
                 environments.step(np.zeros(2, np.int64))
 
 
+@pytest.mark.linux
 def test_a_worker_that_dies_is_named():
     with make("Faulty", 3, engine="async", start_method="fork") as environments:
         environments.reset()

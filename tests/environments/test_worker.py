@@ -59,6 +59,7 @@ def test_signals_are_left_alone_in_the_process_that_owns_the_factory():
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
+@pytest.mark.linux
 def test_a_worker_leaves_stopping_to_the_trainer():
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     try:

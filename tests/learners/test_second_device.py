@@ -37,7 +37,7 @@ CASES = [
     for td_lambda in (0.0, 0.7)
 ]
 CASES += [
-    {"engine": "async", "start_method": "fork", "env_id": SCRIPTED + "Random-v0", "autoreset_mode": mode}
+    {"engine": "async", "env_id": SCRIPTED + "Random-v0", "autoreset_mode": mode}
     | {"num_envs": 2, "n_rollout": 6, "td_lambda": 0.7}
     for mode in ("next-step", "same-step", "disabled")
 ]
@@ -214,6 +214,7 @@ def test_a_step_of_an_evaluation_waits_twice(sampled, meta):
         assert meta.waits == 2 * len(steps) > 0
 
 
+@pytest.mark.linux
 def test_workers_are_forked_before_anything_is_put_on_the_device(monkeypatch, tmp_path):
     """A process that forks after its first call of CUDA leaves its children a CUDA that is broken."""
     events, fork, to = [], os.fork, ActorCritic.to

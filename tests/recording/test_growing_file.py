@@ -1,5 +1,4 @@
 import os
-import resource
 from contextlib import contextmanager
 
 import pytest
@@ -58,6 +57,8 @@ def test_what_somebody_else_appends_meanwhile_is_cut_off_too(path):
 @contextmanager
 def room_for(num_bytes):
     """No file of this process can grow beyond that."""
+    import resource  # which only POSIX has
+
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
     try:
@@ -66,6 +67,7 @@ def room_for(num_bytes):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+@pytest.mark.linux
 def test_a_write_that_fails_half_way_is_tried_again_as_a_whole(path):
     file = GrowingFile(path)
     file.add(b"one\n")

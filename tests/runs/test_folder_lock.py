@@ -39,7 +39,7 @@ def test_there_must_be_a_folder(tmp_path):
             pass
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.linux
 def test_a_forked_child_does_not_keep_the_lock_of_its_dead_parent(tmp_path):
     child = "import os\n" + HOLD.replace("print(", "os.fork() or time.sleep(60); print(")
     process = holder(tmp_path, child)
@@ -51,6 +51,7 @@ def test_a_forked_child_does_not_keep_the_lock_of_its_dead_parent(tmp_path):
     process.communicate()
 
 
+@pytest.mark.linux
 @pytest.mark.parametrize(
     "method", ["fork", *(pytest.param(name, marks=pytest.mark.slow) for name in ("forkserver", "spawn"))]
 )

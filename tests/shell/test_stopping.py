@@ -3,12 +3,13 @@ import os
 import signal
 import subprocess
 import threading
-from pathlib import Path
 
 import pytest
 from support import group_members, kill_group, start, wait_until
 
 from vecac.shell.stopping import StopRequest
+
+pytestmark = pytest.mark.linux  # elsewhere os.kill may end this process
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
@@ -89,7 +90,6 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="counts processes in /proc")
 @pytest.mark.parametrize(
     ("first", "second", "code"),
     [("SIGINT", "SIGINT", 130), ("SIGTERM", "SIGTERM", 143), ("SIGINT", "SIGTERM", 143)],

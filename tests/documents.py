@@ -1,0 +1,132 @@
+"""python tests/documents.py: writes what the pages take from the code, flags, metrics and the file tree.
+
+Each stands in its page between `<!-- name: ... -->` and `<!-- end of name -->`.
+"""
+
+import ast
+import dataclasses
+import inspect
+import re
+import sys
+import textwrap
+import tomllib
+from pathlib import Path
+from typing import Literal, get_args, get_origin, get_type_hints
+
+from test_layout import floor, module_of
+
+from vecac.config import GROUPS, Config, flag
+from vecac.evaluate import EvaluateOptions
+from vecac.recording.metrics import METRICS
+
+ROOT = Path(__file__).parents[1]
+WIDTH = 110
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/**/*.md"), ROOT / "logs/README.md"]
+)
+
+
+def flag_table(options, groups):
+    """In groups, a row for each field of a dataclass: flag, default, and the docstring below it."""
+    hints = get_type_hints(options)
+    source = inspect.getsource(options)
+    rows = ["| flag | default | |", "| --- | --- | --- |"]
+    for field in dataclasses.fields(options):
+        if field.name in groups:
+            rows.append(f"| **{groups[field.name]}** | | |")
+        if field.default is dataclasses.MISSING:  # positional
+            continue
+        name, hint = flag(field.name), hints[field.name]
+        choices = [kind for kind in (hint, *get_args(hint)) if get_origin(kind) is Literal]
+        if choices:
+            name += f" {{{','.join(get_args(choices[0]))}}}"
+        if hint is bool and field.default:
+            name += f", --no-{name[2:]}"
+        default = {True: "on", False: "off", None: "none"}.get(field.default, field.default)
+        if type(field.default) in (int, float):
+            default = f"{field.default:,}" if isinstance(field.default, int) else f"{field.default:g}"
+        doc = re.search(rf'\n    {field.name}: .*\n    """(.*)"""', source).group(1)
+        rows.append(f"| `{name}` | {default} | {doc} |")
+    return rows
+
+
+def metric_table():
+    rows = [f"| `{tag}` | {meaning.replace('|', chr(92) + '|')} |" for tag, meaning in METRICS.items()]
+    return ["| tag | meaning |", "| --- | --- |", *rows]
+
+
+def sentence(path):
+    """The first paragraph of a file's docstring."""
+    docstring = ast.get_docstring(ast.parse(path.read_text())) or ""
+    return " ".join(docstring.partition("\n\n")[0].split())
+
+
+def tree():
+    """Every file of vecac and benchmarks, with its floor and its sentence."""
+    lines = ["```"]
+    for folder in ("vecac", "benchmarks"):
+        lines += folder_lines(ROOT / folder, 0)
+    return [*lines, "```"]
+
+
+def folder_lines(folder, depth):
+    """The folder, its files, then its folders, those of upper floors first."""
+    init = folder / "__init__.py"
+    lines = entry(f"{folder.name}/", init if init.exists() else None, depth)
+    for path in sorted(folder.glob("*.py"), key=lambda path: (-(height(path) or 0), path.name)):
+        if path != init:
+            lines += entry(path.name, path, depth + 1)
+    folders = [path.parent for path in folder.glob("*/__init__.py")]
+    for inner in sorted(folders, key=lambda path: (-height(path / "__init__.py"), path.name)):
+        lines += folder_lines(inner, depth + 1)
+    return lines
+
+
+def entry(name, path, depth):
+    """One file's lines in the tree."""
+    number = height(path) or " "  # all of them are above vecac itself
+    begin = f"{'  ' * depth + name:<28}{number}  "
+    text = sentence(path) if path else "what is measured, and beside what"
+    return textwrap.wrap(text, WIDTH, initial_indent=begin, subsequent_indent=" " * len(begin))
+
+
+def height(path):
+    """A file's floor; None outside vecac."""
+    is_ours = path is not None and path.is_relative_to(ROOT / "vecac")
+    return floor(module_of(path)) if is_ours else None
+
+
+GENERATED = {
+    "docs/reference.md": {
+        "train": lambda: flag_table(Config, GROUPS),
+        "evaluate": lambda: flag_table(EvaluateOptions, {}),
+        "metrics": metric_table,
+    },
+    "docs/architecture.md": {"tree": tree},
+}
+
+
+def renewed(page):
+    """A page's text with what is generated in it as it should be."""
+    text = (ROOT / page).read_text()
+    for name, make in GENERATED[page].items():
+        begin, end = re.search(rf"<!-- {name}: .*-->\n", text), f"<!-- end of {name} -->"
+        head, tail = text[: begin.end()], text[text.index(end) :]
+        text = "\n".join([head, *make(), "", tail])
+    return text
+
+
+def extras():
+    """The names in pyproject.toml that pip may be asked for in brackets."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return set(project["optional-dependencies"])
+
+
+def main():
+    for page in GENERATED:
+        (ROOT / page).write_text(renewed(page))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
