@@ -1,4 +1,4 @@
-"""What docs/reliability.md promises to be bit-reproducible and no other test holds: across processes and engines."""
+"""What docs/reliability.md promises bit for bit and no other test holds: across processes and engines."""
 
 import json
 import os
