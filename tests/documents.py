@@ -15,9 +15,10 @@ from typing import Literal, get_args, get_origin, get_type_hints
 
 from test_layout import floor, module_of
 
-from vecac.config import GROUPS, Config, flag
+from vecac.config import GROUPS, flag
 from vecac.evaluate import EvaluateOptions
 from vecac.recording.metrics import METRICS
+from vecac.train import TrainOptions
 
 ROOT = Path(__file__).parents[1]
 WIDTH = 110
@@ -29,7 +30,7 @@ PAGES = sorted(
 def flag_table(options, groups):
     """In groups, a row for each field of a dataclass: flag, default, and the docstring below it."""
     hints = get_type_hints(options)
-    source = inspect.getsource(options)
+    source = "".join(inspect.getsource(kind) for kind in options.__mro__ if kind is not object)
     rows = ["| flag | default | |", "| --- | --- | --- |"]
     for field in dataclasses.fields(options):
         if field.name in groups:
@@ -98,7 +99,7 @@ def height(path):
 
 GENERATED = {
     "docs/reference.md": {
-        "train": lambda: flag_table(Config, GROUPS),
+        "train": lambda: flag_table(TrainOptions, GROUPS),
         "evaluate": lambda: flag_table(EvaluateOptions, {}),
         "metrics": metric_table,
     },

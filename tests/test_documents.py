@@ -68,11 +68,11 @@ def parse_python(words):
     if words[1:3] == ["-m", "vecac"]:
         assert not words[3:] or words[3] in COMMANDS
     elif words[1:2] == ["-m"]:
-        options = {"vecac.train": Config, "vecac.evaluate": EvaluateOptions}[words[2]]
+        options = {"vecac.train": train.TrainOptions, "vecac.evaluate": EvaluateOptions}[words[2]]
         # A seed is a number, whatever stands for it on the page.
         arguments = ["1" if word in ("S",) else word for word in words[3:]]
         if arguments:
-            parse(options, arguments, GROUPS if options is Config else {})
+            parse(options, arguments, GROUPS if options is train.TrainOptions else {})
     else:
         program = ROOT / words[1]
         assert program.is_file()
@@ -156,7 +156,9 @@ def test_the_two_commands_stand_as_promised():
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_every_flag_that_a_page_names_is_one(page):
     names = {
-        flag(field.name) for options in (Config, EvaluateOptions) for field in dataclasses.fields(options)
+        flag(field.name)
+        for options in (train.TrainOptions, EvaluateOptions)
+        for field in dataclasses.fields(options)
     }
     for benchmark in ("steps_per_sec", "time_to_solve", "peers", "learning_curve"):
         fields = dataclasses.fields(importlib.import_module(benchmark).Options)

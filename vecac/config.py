@@ -187,7 +187,7 @@ GROUPS = {
     "total_timesteps": "running",
     "log_dir": "recording",
 }
-"""The first field of each group of flags, and what the group is called in --help and README."""
+"""The first field of each group of flags, and what the group is called in --help and docs/reference.md."""
 
 
 def flag(field: str) -> str:

@@ -1,5 +1,7 @@
-"""A run: built, advanced update by update, recorded, finished. It owns no process: no signal handler, no
-console, no process-wide setting; whoever drives it does."""
+"""A run that owns no process: advanced, recorded, finished by whoever drives it.
+
+It has no signal handler, no console and no process-wide setting.
+"""
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
