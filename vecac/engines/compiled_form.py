@@ -1,5 +1,6 @@
 """Whether a compiled environment is the one that Gymnasium has by the same name, which judges the policy."""
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from vecac.config import Config
+from vecac.environments.inner_state import CLASSIC_CONTROL
 from vecac.environments.vector import make_environments
 from vecac.environments.worker import EnvironmentFactory
 from vecac.errors import EnvironmentFault, UsageError
@@ -16,8 +18,8 @@ from vecac.kernels.environment import CompiledEnvironment
 EPISODES, EPISODE_STEPS = 12, 20
 """How long both are compared. Episodes are short, since rounding errors may grow in each."""
 
-RELATIVE, ABSOLUTE = 1e-5, 1e-6
-"""How far numbers may be apart: Gymnasium's environment may compute in float32."""
+TOLERANCE, ROUNDING, GROWTH, MOST_GROWTH = 3e-6, 5e-7, 4.0, 1e4
+"""See _tolerance."""
 
 State = tuple[float, ...]
 Functions = tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]
@@ -42,8 +44,9 @@ def require_same_steps(env_id: str, environment: CompiledEnvironment, functions:
     """Refuse a compiled form that takes other steps than Gymnasium's environment, of the same sizes.
 
     Steps are compared from states that both know: where Gymnasium's environment tells its state as
-    state_size numbers, by get_state or an attribute `state`, and where both begin an episode alike. What
-    the compiled functions raise is not told here: a run names the environment that raised it.
+    state_size numbers, by get_state or an attribute `state`, which `observe` shows as it does, and where
+    both begin an episode alike. How episodes begin is not compared. What the compiled functions raise is
+    not told here: a run names the environment that raised it.
 
     Args:
         env_id: Gymnasium's.
@@ -57,8 +60,8 @@ def require_same_steps(env_id: str, environment: CompiledEnvironment, functions:
     with closing(EnvironmentFactory(env_id, 0, os.getpid())()) as gymnasium:
         try:
             for seed in range(EPISODES):
-                for where, ours, theirs in _comparisons(environment, functions, gymnasium, seed):
-                    if not _are_alike(ours, theirs):
+                for where, ours, theirs, tolerance in _comparisons(environment, functions, gymnasium, seed):
+                    if not _are_alike(ours, theirs, tolerance):
                         raise UsageError(
                             f"--env-id {env_id}: {where}, its compiled form has the observation, reward and "
                             f"termination {ours}, Gymnasium's environment {theirs}: make them one, or use "
@@ -72,32 +75,49 @@ def require_same_steps(env_id: str, environment: CompiledEnvironment, functions:
 
 def _comparisons(
     environment: CompiledEnvironment, functions: Functions, gymnasium: Any, seed: int
-) -> Iterator[tuple[str, list[float], list[float]]]:
-    """Where an episode is, and what the compiled form and Gymnasium's environment show there: observation,
-    reward and termination, as numbers. Nothing, if no state is known to both."""
+) -> Iterator[tuple[str, list[float], list[float], float]]:
+    """Where an episode is, what the compiled form and Gymnasium's environment show there, observation, reward
+    and termination, as numbers, and how far these may be apart. Nothing, if no state is known to both."""
     reset, step, observe = functions
     rng = np.random.default_rng(seed)
     obs, _ = gymnasium.reset(seed=seed)
-    read = _state_told
-    state = read(gymnasium, environment)
+    state = _known_state(environment, observe, gymnasium, obs)
     if state is None:
-        read = _state_attribute
-        state = read(gymnasium, environment)
-        if state is None or not _are_alike(observe(state), obs):  # it may be called alike and be another
-            read = _no_state
-            state = reset(_first_uniforms(seed, environment.num_uniforms))
-            if not _are_alike(observe(state), obs):
-                return
-    yield f"in the first state {state}", [*observe(state), 0.0, False], [*obs.tolist(), 0.0, False]
+        state = reset(_first_uniforms(seed, environment.num_uniforms))
+        if not _are_alike(observe(state), obs, _tolerance(state, 0)):
+            return
+    steps_alone = 0
     for _ in range(EPISODE_STEPS):
         action = int(rng.integers(environment.num_actions))
         where = f"after action {action} in the state {state}"
         state, *ours = step(state, action)
         obs, *theirs, truncated, _ = gymnasium.step(gymnasium.action_space.start + action)
-        yield where, [*observe(state), *ours], [*obs.tolist(), *theirs]
+        yield where, [*observe(state), *ours], [*obs.tolist(), *theirs], _tolerance(state, steps_alone)
         if ours[1] or truncated:
             return
-        state = read(gymnasium, environment) or state
+        known = _known_state(environment, observe, gymnasium, obs)
+        state, steps_alone = (state, steps_alone + 1) if known is None else (known, 0)
+
+
+def _known_state(
+    environment: CompiledEnvironment, observe: Callable[..., Any], gymnasium: Any, obs: Any
+) -> State | None:
+    """The state that Gymnasium's environment tells or has by that name, if it is what is observed, as of its
+    own environments it is."""
+    attribute = _state_attribute(gymnasium, environment)
+    if type(gymnasium.unwrapped).__module__.startswith(CLASSIC_CONTROL):
+        return attribute
+    for state in (_state_told(gymnasium, environment), attribute):
+        if state is not None and _are_alike(observe(state), obs, _tolerance(state, 0)):
+            return state
+    return None
+
+
+def _tolerance(state: State, steps_alone: int) -> float:
+    """How far numbers may be apart where Gymnasium's environment computes in float32: by what the state is
+    rounded by, which may have grown since both were last known to be in the same one."""
+    largest = max(map(abs, state))
+    return (TOLERANCE + ROUNDING * largest) * min(GROWTH**steps_alone, MOST_GROWTH)
 
 
 def _state_told(gymnasium: Any, environment: CompiledEnvironment) -> State | None:
@@ -109,17 +129,13 @@ def _state_attribute(gymnasium: Any, environment: CompiledEnvironment) -> State 
     return _numbers(getattr(gymnasium.unwrapped, "state", None), environment.state_size)
 
 
-def _no_state(gymnasium: Any, environment: CompiledEnvironment) -> State | None:
-    return None
-
-
 def _numbers(value: Any, count: int) -> State | None:
     """The value as that many floats, if it is such."""
     try:
         numbers = tuple(float(number) for number in np.ravel(value))
     except (TypeError, ValueError):
         return None
-    return numbers if len(numbers) == count else None
+    return numbers if len(numbers) == count and all(map(math.isfinite, numbers)) else None
 
 
 def _first_uniforms(seed: int, count: int) -> State:
@@ -127,8 +143,8 @@ def _first_uniforms(seed: int, count: int) -> State:
     return tuple(np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed))).random(count).tolist())
 
 
-def _are_alike(ours: Any, theirs: Any) -> bool:
+def _are_alike(ours: Any, theirs: Any, tolerance: float) -> bool:
     with np.errstate(over="ignore", invalid="ignore"):
         a, b = np.asarray(ours, np.float32), np.asarray(theirs, np.float32)
-        apart = np.abs(a - b) > ABSOLUTE + RELATIVE * np.abs(b)
+        apart = np.abs(a - b) > tolerance * (1 + np.abs(b))
     return not apart.any()

@@ -90,6 +90,22 @@ def test_without_a_cache_folder_kernels_are_compiled_in_memory(package, tmp_path
     assert outcome() == "[3.0, 1.0] 0.02 0 0"
 
 
+@pytest.mark.parametrize("damage", [b"", b"nonsense"])
+def test_a_damaged_cache_is_compiled_anew(package, tmp_path, damage):
+    assert outcome() == "[3.0, 1.0] 0.02 0 0"
+    for path in (tmp_path / "cache").rglob("*.nb[ic]"):
+        path.write_bytes(damage)
+    assert outcome() == "[3.0, 1.0] 0.02 0 0"
+
+
+def test_a_cache_that_cannot_be_written_to_is_done_without(package, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("numba.core.caching.IndexDataCacheFile.save", full)
+    assert compile_environment(LINE)[2]((0.3, 2.0)) == LINE.observe((0.3, 2.0))
+
+
 def test_numbas_own_setting_says_where_the_cache_is(package, tmp_path, monkeypatch):
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "mine"))
     assert outcome() == "[3.0, 1.0] 0.02 0 0"

@@ -12,9 +12,10 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import numba
@@ -23,7 +24,7 @@ from numba import njit, typeof, types
 from vecac.errors import UsageError
 from vecac.kernels.environment import CompiledEnvironment
 from vecac.kernels.plumbing import linkage
-from vecac.kernels.plumbing.fingerprint import fingerprint
+from vecac.kernels.plumbing.fingerprint import constants_of, fingerprint, reached_functions
 
 KERNELS = Path(__file__).parents[1]
 """The folder of everything that a kernel may call."""
@@ -103,7 +104,9 @@ def compile_environment(environment: CompiledEnvironment) -> tuple[Any, Any, Any
     file = inspect.getsourcefile(environment.step) if inspect.isfunction(environment.step) else None
     if file is None or not Path(file).is_file():
         raise UsageError(f"a compiled environment's step is {environment.step}, no plain function of a file")
-    reached = fingerprint([function for function, _ in functions])
+    plain = [function for function, _ in functions]
+    _require_unchanged(plain)
+    reached = fingerprint(plain)
     folder = None if reached is None else _cache_folder(reached.encode())
     try:
         reset, step, observe = (
@@ -115,10 +118,35 @@ def compile_environment(environment: CompiledEnvironment) -> tuple[Any, Any, Any
     return reset, step, observe
 
 
+_constants: dict[FunctionType, str] = {}
+"""Of the helpers of compiled environments, when this process first compiled them."""
+
+
+def _require_unchanged(functions: Sequence[Callable[..., Any]]) -> None:
+    """Refuse helpers that have changed since: numba would go on with what it made of them, without a word."""
+    for helper in reached_functions([function for function in functions if inspect.isfunction(function)]):
+        now = constants_of(helper)
+        if _constants.setdefault(helper, now) != now:
+            raise UsageError(
+                f"{helper.__qualname__}, which a compiled environment calls, has other constants than when "
+                "this process first compiled it: start a new process"
+            )
+
+
 def _compile(
     function: Callable[..., Any], signature: Any, folder: Path | None, error_model: str = "numpy"
 ) -> Any:
-    """A dispatcher with this one signature, kept in the folder if there is one."""
+    """A dispatcher with this one signature, kept in the folder if there is one and it can be used."""
+    if folder is not None:
+        try:
+            return _dispatcher(function, signature, folder, error_model)
+        except Exception:
+            # A damaged file in the cache, a full disk; or the function itself, which shows below.
+            shutil.rmtree(folder, ignore_errors=True)
+    return _dispatcher(function, signature, None, error_model)
+
+
+def _dispatcher(function: Callable[..., Any], signature: Any, folder: Path | None, error_model: str) -> Any:
     with _DECORATING:
         before = numba.config.CACHE_DIR
         try:

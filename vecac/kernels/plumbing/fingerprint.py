@@ -6,6 +6,7 @@ function that comes from another file, or that a program has changed, would go u
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from enum import EnumMeta
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any
@@ -26,12 +27,14 @@ def fingerprint(functions: Sequence[Callable[..., Any]]) -> str | None:
     """A digest that differs wherever what numba would make of these plain functions may differ.
 
     Returns:
-        None if one of them reaches an object that does not tell its content, such as an instance of a class.
+        None if one of them reaches an object that does not tell its content: an instance of a class, or
+        another function, of which numba may have been told more than its code says.
     """
     digest = hashlib.sha256()
     try:
-        for piece in _describe(list(functions), (), set()):
-            digest.update(piece.encode() + b"\0")
+        for function in functions:
+            for piece in _describe_function(function, set()):
+                digest.update(piece.encode() + b"\0")
     except (_UntoldError, ValueError):  # the latter from a cell that is still empty
         return None
     return digest.hexdigest()
@@ -43,18 +46,15 @@ def _describe(value: Any, names: Sequence[str], seen: set[int]) -> Iterator[str]
     Args:
         value: a function, or what one reaches.
         names: the attributes that this function may ask it for.
-        seen: functions that have been described; they may call each other.
+        seen: modules that have been described; they may import each other.
     """
-    value = getattr(value, "py_func", value)  # a function that numba has decorated
     yield type(value).__qualname__
     if isinstance(value, NUMBERS):
         yield repr(value)
-    elif isinstance(value, FunctionType):
-        yield from _describe_function(value, seen)
     elif isinstance(value, ModuleType):
         yield from _describe_module(value, names, seen)
     elif isinstance(value, tuple | list):
-        yield str(len(value))
+        yield f"{len(value)} {getattr(value, '_fields', '')}"
         for item in value:
             yield from _describe(item, names, seen)
     elif isinstance(value, frozenset):
@@ -70,10 +70,9 @@ def _describe(value: Any, names: Sequence[str], seen: set[int]) -> Iterator[str]
         raise _UntoldError
 
 
-def _describe_function(function: FunctionType, seen: set[int]) -> Iterator[str]:
-    if id(function) in seen:
-        return
-    seen.add(id(function))
+def _describe_function(function: Any, seen: set[int]) -> Iterator[str]:
+    if not isinstance(function, FunctionType):
+        raise _UntoldError
     names = sorted(set(_names(function.__code__)))
     yield from _describe_code(function.__code__, seen)
     yield from _describe([function.__defaults__, *(function.__kwdefaults__ or {}).items()], names, seen)
@@ -97,12 +96,38 @@ def _describe_code(code: CodeType, seen: set[int]) -> Iterator[str]:
 
 def _describe_module(module: ModuleType, names: Sequence[str], seen: set[int]) -> Iterator[str]:
     yield module.__name__
-    if module.__name__.partition(".")[0] in LIBRARIES:
+    if module.__name__.partition(".")[0] in LIBRARIES or id(module) in seen:
         return
+    seen.add(id(module))
     for name in names:
         if hasattr(module, name):
             yield name
             yield from _describe(getattr(module, name), names, seen)
+
+
+def constants_of(function: FunctionType) -> str:
+    """A function's code and all it reaches that tells its content, other functions left out."""
+    names = sorted(set(_names(function.__code__)))
+    cells = [cell.cell_contents for cell in function.__closure__ or ()]
+    pieces = [*_describe_code(function.__code__, set())]
+    for value in (function.__defaults__, *map(function.__globals__.get, names), *cells):
+        with suppress(_UntoldError):
+            pieces += [*_describe(value, names, set())]
+    return "\0".join(pieces)
+
+
+def reached_functions(functions: Sequence[Callable[..., Any]]) -> Iterator[FunctionType]:
+    """The Python functions that these call, by a global or a closure, and whatever those call."""
+    waiting, seen = list(functions), {id(function) for function in functions}
+    while waiting:
+        function = waiting.pop()
+        cells = [cell.cell_contents for cell in function.__closure__ or ()]
+        for value in (*map(function.__globals__.get, _names(function.__code__)), *cells):
+            helper = getattr(value, "py_func", value)  # a function that numba has decorated
+            if isinstance(helper, FunctionType) and id(helper) not in seen:
+                seen.add(id(helper))
+                waiting.append(helper)
+                yield helper
 
 
 def _names(code: CodeType) -> Iterator[str]:
