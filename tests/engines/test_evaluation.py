@@ -137,6 +137,14 @@ def test_an_environments_own_time_limit_counts_unless_it_is_longer(env_id, asked
 
 
 @pytest.mark.linux
+def test_a_vector_form_without_a_time_limit_is_cut_too():
+    metronomes = Metronomes()
+    metronomes.max_episode_steps = 2
+    result = evaluate(ActorCritic(2, 2), metronomes, 6, sampled=False, seed=1)
+    assert sorted(result.lengths) == [1, 1, 1, 2, 2, 2]
+    assert result.cut == 1  # which then goes on, and ends after one step more
+
+
 def test_episodes_that_end_in_time_are_not_counted_as_cut():
     """CountingEnv's first episode terminates at its second step, the second is truncated at its third."""
     settings = config(eval_max_steps=3, engine="async", start_method="fork", num_envs=2)

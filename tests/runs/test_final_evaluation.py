@@ -49,7 +49,7 @@ def test_episodes_that_never_end_are_cut_in_evaluation_and_told(engine, tmp_path
     code, stdout, stderr = run("-m", "vecac.train", *arguments, "--eval-max-steps", "50")
     assert (code, stderr) == (0, "")
     assert "evaluation over 3 episodes: greedy 50.0 +- 0.0" in stdout
-    assert "\n6 episodes did not end in evaluation, and were cut: --eval-max-steps\n" in stdout
+    assert "\n6 episodes of these evaluations did not end and were cut (--eval-max-steps)\n" in stdout
     (run_dir,) = tmp_path.iterdir()
     assert json.loads((run_dir / "result.json").read_text())["eval_cut_episodes"] == 6
 

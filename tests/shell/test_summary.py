@@ -71,7 +71,7 @@ EVALUATION_LINE = (
 )
 BEST_LINE = "best parameters, after 480,000 env steps (mean return 500.0 in training)"
 BEST_EVALUATION_LINE = f"{BEST_LINE}: greedy 498.0 +- 0.0, sampled 497.0 +- 7.0"
-CUT_LINE = "7 episodes did not end in evaluation, and were cut: --eval-max-steps"
+CUT_LINE = "7 episodes of these evaluations did not end and were cut (--eval-max-steps)"
 RESUME = "go on with it: python -m vecac.train --resume logs/run"
 AGAIN = "play it again: python -m vecac.evaluate logs/run"
 LATEST = f"{AGAIN} --checkpoint latest"

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from vecac.algorithm.network import ActorCritic, greedy_action, gumbel_noise, sample_action
 from vecac.config import Config
@@ -123,32 +124,37 @@ def evaluate(
         episodes: how many in all, at least 1.
         sampled: draw actions from the policy; otherwise take the most probable.
         seed: the run's; environments and sampling are seeded from its evaluation child.
-        go_on: told the episodes and env steps so far before every step.
+        go_on: told the episodes and steps so far before every step.
     """
     device = next(network.parameters()).device
     sequence = seed_sequences(seed).evaluation
     generator = torch.Generator(device).manual_seed(torch_seed(sequence))
-    num_envs, limit = environments.num_envs, environments.max_episode_steps
+    num_envs, limit = environments.num_envs, environments.max_episode_steps or 0
     quota_N = episodes // num_envs + (np.arange(num_envs) < episodes % num_envs)
-    tracker = EpisodeTracker(num_envs)
+    tracker, length_N = EpisodeTracker(num_envs), np.zeros(num_envs, np.int64)
     counted, cut, env_steps = list[Episode](), 0, 0
     obs_ND = environments.reset(environment_seeds(sequence, num_envs))
     while quota_N.any():
         if not go_on(len(counted), env_steps):
             return None
         logits_NA = network.logits(torch.from_numpy(obs_ND).to(device))
-        noise_NA = gumbel_noise(logits_NA.shape, generator) if sampled else None
-        action_N = greedy_action(logits_NA) if noise_NA is None else sample_action(logits_NA, noise_NA)
-        step = environments.step(action_N.cpu().numpy())
+        step = environments.step(_act(logits_NA, generator if sampled else None).cpu().numpy())
         obs_ND, env_steps = environments.obs, env_steps + num_envs
-        ended_N = step.terminated | step.truncated
+        length_N += step.valid
+        # A vector form takes no time limit of ours: there the episode goes on, and counts as another.
+        cut_N = (length_N == limit) & step.valid & ~step.terminated
+        ended_N = step.terminated | step.truncated | cut_N
+        length_N[ended_N] = 0
         for episode in tracker.add(0, step.reward[None], ended_N[None], step.valid[None]):
             if quota_N[episode.environment]:
                 quota_N[episode.environment] -= 1
-                cut += episode.length == limit and not step.terminated[episode.environment]
+                cut += int(cut_N[episode.environment])
                 counted.append(episode)
-    returns, lengths = (
-        [episode.episode_return for episode in counted],
-        [episode.length for episode in counted],
-    )
-    return Evaluation(returns, lengths, int(cut))
+    return Evaluation([e.episode_return for e in counted], [e.length for e in counted], cut)
+
+
+def _act(logits_NA: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Actions (N,): drawn by the generator, or the most probable ones without one."""
+    if generator is None:
+        return greedy_action(logits_NA)
+    return sample_action(logits_NA, gumbel_noise(logits_NA.shape, generator))

@@ -3,7 +3,8 @@
 import copy
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +12,23 @@ from vecac.errors import UsageError
 from vecac.plain import require_number, to_tensors
 from vecac.recording import checkpoint
 
+OF_ONE_RUN = ("env_id", "seed", "hidden_size", "num_envs", "n_rollout")
+"""Settings by which a checkpoint of another run is told."""
+
 
 class BestCheckpoint:
-    """Keeps the content of best.pt until it can be written.
+    """Keeps the content of best.pt until it can be written; a file that is none of the run's is put aside.
 
     mean: the mean return that came with it; minus infinity before there is any.
     env_steps: when that was; None before there is any.
 
     Args:
         path: of best.pt.
+        settings: of the run.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
+        self._path, self._settings = path, settings
         self.mean = -math.inf
         self.env_steps: int | None = None
         self._unsaved: dict[str, Any] | None = None
@@ -34,9 +39,12 @@ class BestCheckpoint:
 
     def load_state_dict(self, state: float) -> None:
         """Go on from a `state_dict`, beside the best.pt of that run."""
-        self.mean = require_number(state)
-        saved = self.content() if math.isfinite(self.mean) else None
-        self.env_steps = None if saved is None else saved["env_steps"]
+        mean = require_number(state)
+        saved = self.content() if math.isfinite(mean) else None
+        if saved is not None:
+            self.mean, self.env_steps = mean, saved["env_steps"]
+        elif math.isfinite(mean):
+            warnings.warn(f"{self._path} has gone: the best parameters are looked for anew", stacklevel=2)
 
     def offer(self, mean: float | None, content: Callable[[], dict[str, Any]]) -> None:
         """Keep what content() gives if the mean is the highest so far; None is no mean."""
@@ -50,10 +58,16 @@ class BestCheckpoint:
         if self._unsaved is not None or not self._path.exists():
             return self._unsaved
         try:
-            return checkpoint.load(self._path)
-        except UsageError as error:
-            warnings.warn(str(error), stacklevel=2)
+            content = checkpoint.load(self._path)
+            if any(content["config"].get(name) != self._settings.get(name) for name in OF_ONE_RUN):
+                raise UsageError(f"checkpoint {self._path} is of another run")
+        except (UsageError, AttributeError) as error:
+            aside = self._path.with_suffix(".damaged")
+            with suppress(OSError):
+                self._path.replace(aside)
+            warnings.warn(f"{error}; it is now {aside.name}", stacklevel=2)
             return None
+        return content
 
     def save(self) -> None:
         """Write best.pt if it has changed.

@@ -30,7 +30,7 @@ class Writer:
     def __init__(self, run_dir: Path, settings: Mapping[str, Any], warn: Callable[[str], None]) -> None:
         self._run_dir, self._checkpoints = run_dir, run_dir / "checkpoints"
         self.log = MetricsLog(run_dir, settings)
-        self.best = BestCheckpoint(self._checkpoints / "best.pt")
+        self.best = BestCheckpoint(self._checkpoints / "best.pt", settings)
         self._saver = Saver(warn, str(run_dir))
         self._unsaved_last: bytes | None = None
 

@@ -45,7 +45,8 @@ def describe_result(result: Result) -> str:
         lines.append(_describe_best(result))
     if result.eval_cut_episodes:
         lines.append(
-            f"{result.eval_cut_episodes} episodes did not end in evaluation, and were cut: --eval-max-steps"
+            f"{result.eval_cut_episodes} episodes of these evaluations did not end and were cut "
+            "(--eval-max-steps)"
         )
     run_dir = shlex.quote(str(result.run_dir))
     if result.stop_reason == "interrupted":
