@@ -13,6 +13,14 @@ HOLD = "import sys, time; from pathlib import Path; from vecac.runs.folder_lock 
 )
 
 
+def is_free(folder):
+    try:
+        with locked(folder):
+            return True
+    except UsageError:
+        return False
+
+
 def holder(folder, program=HOLD):
     process = start("-c", program, folder, stderr=None)
     assert process.stdout.readline() == "locked\n"
@@ -45,8 +53,7 @@ def test_a_forked_child_does_not_keep_the_lock_of_its_dead_parent(tmp_path):
     process = holder(tmp_path, child)
     os.kill(process.pid, signal.SIGKILL)
     assert wait_until(lambda: len(group_members(process.pid)) == 1, 5)  # the child lives on
-    with locked(tmp_path):
-        pass
+    assert wait_until(lambda: is_free(tmp_path), 5)  # once it has got as far as to let go
     kill_group(process.pid)
     process.communicate()
 
