@@ -1,11 +1,15 @@
 """What every test starts from: one torch thread, since the networks are tiny, and default signals; and what
 some ask for."""
 
+import shutil
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 import torch
+
+import vecac
 
 
 def pytest_collection_modifyitems(items):
@@ -34,3 +38,16 @@ def elsewhere(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A copy of the package in a folder of its own, with a cache of its own."""
+    copy = tmp_path / "source" / "vecac"
+    shutil.copytree(Path(vecac.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setenv("PYTHONPATH", str(copy.parent))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.setattr("support.ROOTS", (copy.parent,))
+    monkeypatch.chdir(tmp_path)
+    return copy

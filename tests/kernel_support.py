@@ -1,13 +1,11 @@
-"""What the tests of the compiled kernels share: an environment that ends often, and gradients by name."""
+"""What the tests of the compiled kernels share: an environment that ends often, and rollouts."""
 
 import gymnasium as gym
 import numpy as np
 import torch
 
-from vecac.algorithm.rollout import Rollout
 from vecac.kernels.environment import CompiledEnvironment
-from vecac.learners.kernel_parameters import torch_views
-from vecac.transition import Transition
+from vecac.learners.loss_check import draw_rollout
 
 # state: position, steps so far. Terminates where the position leaves [-1, 1]; obs has D = 5, A = 3.
 
@@ -49,11 +47,6 @@ class LineEnv(gym.Env):
 gym.register("Line-v0", LineEnv, max_episode_steps=6)
 
 
-def kernel_gradient(shared, obs_size):
-    """The gradient that the kernels last summed up, by ActorCritic's names."""
-    return {name: tensor.clone() for name, tensor in torch_views(shared.model.gradient, obs_size).items()}
-
-
 def assert_gradients_close(actual, expected):
     """To 1e-5 of each array's largest value."""
     assert actual.keys() == expected.keys()
@@ -71,19 +64,4 @@ def state_of(network):
 def random_rollout(num_steps, num_envs, obs_size, num_actions, hides_final_obs, seed=1):
     """A rollout with rows of every kind, in the order that autoreset lays down."""
     rng = np.random.default_rng(seed)
-    rollout = Rollout(num_steps, num_envs, obs_size, hides_final_obs, torch.device("cpu"))
-    obs_shape = (num_envs, obs_size)
-    dead_N = rng.random(num_envs) < 0.2
-    rollout.start(rng.normal(size=obs_shape).astype(np.float32))
-    for t in range(num_steps):
-        valid = np.ones(num_envs, np.bool_) if hides_final_obs else ~dead_N
-        terminated, truncated = rng.random((2, num_envs)) < 0.3
-        terminated, truncated = terminated & valid, truncated & valid
-        dead_N = terminated | truncated
-        reward, next_obs = rng.normal(size=num_envs).astype(np.float32), rng.normal(size=obs_shape)
-        rollout.action_rows[t].copy_(torch.from_numpy(rng.integers(0, num_actions, num_envs)))
-        obs = rng.normal(size=obs_shape).astype(np.float32) if hides_final_obs else next_obs
-        step = Transition(obs, reward, terminated, truncated, next_obs.astype(np.float32), valid)
-        rollout.insert(t, step, obs)
-    rollout.finish()
-    return rollout
+    return draw_rollout(rng, num_steps, num_envs, obs_size, num_actions, hides_final_obs)

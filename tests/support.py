@@ -115,6 +115,13 @@ def kill_group(group):
             os.killpg(group, signal.SIGKILL)
 
 
+def edit(path, old, new):
+    """Replace the one place where a file says `old`."""
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+
+
 def read_csv(folder):
     """The rows of a run folder's progress.csv."""
     with open(folder / "progress.csv", newline="") as file:

@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from kernel_support import LINE, assert_gradients_close, kernel_gradient, state_of
+from kernel_support import LINE, assert_gradients_close, state_of
 
 from vecac.algorithm.network import ActorCritic
 from vecac.algorithm.td import td_loss, td_targets
@@ -126,7 +126,7 @@ def test_rollout_and_gradient_are_those_of_gymnasium_and_torch(env_id, shape, op
     for env, record in zip(replay.envs, engine._memory.environments, strict=True):
         assert np.array_equal(np.array(env.unwrapped.state, np.float64), record["state"])  # to the last bit
     terms, gradient, value, target = reference(engine.network, rows, engine._shared._config)
-    assert_gradients_close(kernel_gradient(engine._shared, len(rows[0][0])), gradient)
+    assert_gradients_close(engine._shared.gradient(), gradient)
     metrics = report.last_update.read()
     norm = math.sqrt(sum(float((grad**2).sum()) for grad in gradient.values()))
     explained = 1 - float((target - value).var(correction=0) / target.var(correction=0))
@@ -245,7 +245,7 @@ def test_five_updates_are_those_of_torchs_adam(settings):
     adam = torch.optim.Adam(network.parameters())
     for update in range(5):
         engine.iterate(1)
-        for name, gradient in kernel_gradient(engine._shared, 4).items():
+        for name, gradient in engine._shared.gradient().items():
             dict(network.named_parameters())[name].grad = gradient  # clipped already
         rate = 1e-2 * (1 - 20 * update / 500) if settings.get("anneal_lr") else 1e-2
         adam.param_groups[0]["lr"] = rate
@@ -262,7 +262,7 @@ def test_five_updates_are_those_of_torchs_adam(settings):
 def test_clipping_leaves_the_norm_asked_for():
     engine = make(max_grad_norm=1e-3)
     norm = engine.iterate(1).last_update.read()["train/grad_norm"]
-    squares = sum(float((grad**2).sum()) for grad in kernel_gradient(engine._shared, 4).values())
+    squares = sum(float((grad**2).sum()) for grad in engine._shared.gradient().values())
     assert norm > 2e-3  # before clipping
     assert math.sqrt(squares) == pytest.approx(1e-3, rel=1e-3)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from golden_updates import GOLDEN, ROWS, assert_summary, golden_batches, golden_network
-from kernel_support import kernel_gradient, random_rollout, state_of
+from kernel_support import random_rollout, state_of
 
 from vecac.algorithm.rollout import Rollout
 from vecac.config import Config
@@ -42,7 +42,7 @@ def test_the_notebooks_five_updates():
         learner.start_rollout(rollout)
         metrics = learner.update(rollout, GOLDEN["settings"]["learning_rate"]).read()
         assert metrics["train/loss"] == pytest.approx(golden["loss"], rel=1e-5)
-        for name, tensor in kernel_gradient(learner._shared, 4).items():
+        for name, tensor in learner._shared.gradient().items():
             assert_summary(tensor, golden["grad"][name])
         for name, parameter in learner.network.named_parameters():
             assert_summary(parameter.detach(), golden["params"][name])

@@ -18,6 +18,7 @@ from vecac.engines.divergence import is_finite
 from vecac.engines.evaluation import evaluate
 from vecac.engines.gymnasium_engine import GymnasiumEngine
 from vecac.environments.vector import make_environments
+from vecac.learners.rollout_loss import RolloutLoss
 from vecac.learners.torch_learner import TorchLearner
 from vecac.seeding import seed_sequences
 from vecac.train import train
@@ -236,20 +237,20 @@ def test_tensors_on_both_devices_are_noticed(meta):
     ("sent", "said"),
     [
         (lambda learner, rollout, index: torch.from_numpy(index).to(META, non_blocking=True), "not pinned"),
-        (lambda learner, rollout, index: TorchLearner._send(learner, rollout, index[..., ::2]), "by way of"),
+        (lambda learner, rollout, index: RolloutLoss._send(learner, rollout, index[..., ::2]), "by way of"),
     ],
 )
 def test_a_copy_that_would_be_waited_for_unseen_is_noticed(sent, said, meta, monkeypatch):
     with training(CASES[6], device="meta") as engine, meta:
-        monkeypatch.setattr(engine._learner, "_send", partial(sent, engine._learner))
+        monkeypatch.setattr(engine._learner._loss, "_send", partial(sent, engine._learner._loss))
         with pytest.raises(AssertionError, match=said):
             engine.iterate(1)
 
 
 def test_a_wait_in_an_update_is_noticed(meta, monkeypatch):
     with training(CASES[6], device="meta") as engine, meta:
-        send = engine._learner._send
-        monkeypatch.setattr(engine._learner, "_send", lambda *args: send(*args).cpu().to(META))
+        send = engine._learner._loss._send
+        monkeypatch.setattr(engine._learner._loss, "_send", lambda *args: send(*args).cpu().to(META))
         engine.iterate(1)
         assert meta.waits > CASES[6]["n_rollout"]
 

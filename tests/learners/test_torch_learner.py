@@ -8,6 +8,7 @@ import torch
 from golden_updates import GOLDEN, ROWS, assert_close, golden_batches, golden_network
 from learner_support import CPU, MODES, N, T, collect, counting_config, learners_gradient, make_learner
 
+import vecac.learners.rollout_loss as loss_module
 import vecac.learners.torch_learner as learner_module
 from vecac.algorithm.rollout import Rollout
 from vecac.config import Config
@@ -40,7 +41,8 @@ def test_blocks_and_staging_change_nothing(mode, monkeypatch):
     config = counting_config(autoreset_mode=mode, td_lambda=0.7)
     reports = []
     for block_rows, staged in ((10_000, False), (2 * (T + 1), False), (10_000, True)):
-        monkeypatch.setattr(learner_module, "CPU_BLOCK_ROWS", block_rows)
+        for module in (learner_module, loss_module):
+            monkeypatch.setattr(module, "CPU_BLOCK_ROWS", block_rows)
         learner = make_learner(config)
         rollout, _ = collect(config, learner, staged)
         report, gradient = learners_gradient(learner, rollout)

@@ -42,6 +42,13 @@ def find_spec(env_id: str) -> Any:
         raise UsageError(f"--env-id {env_id} is not registered: {remedy}") from error
 
 
+def missing_form(engine: str, spec: Any) -> str | None:
+    """What an environment lacks that the Gymnasium engine steps; None if it lacks nothing."""
+    if engine == "vector":
+        return f"{spec.id} has no vector form of its own" if spec.vector_entry_point is None else None
+    return f"{spec.id} only has a vector form" if spec.entry_point is None else None
+
+
 def _nearest_id(typed: str) -> str | None:
     """The registered id whose name is spelled most alike, in its newest version; None if none is near."""
     ids = {}

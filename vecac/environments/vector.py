@@ -22,7 +22,7 @@ from vecac.environments.autoreset import AUTORESET_MODES, require_mode
 from vecac.environments.checks import require_finite, require_shape, to_float32
 from vecac.environments.inner_state import normalisers, read_states, write_states
 from vecac.environments.lean_sync import LeanSyncVectorEnv
-from vecac.environments.registry import find_spec, require_spaces
+from vecac.environments.registry import find_spec, missing_form, require_spaces
 from vecac.environments.supervision import (
     SupervisedVectorEnv,
     shut_down,
@@ -227,6 +227,10 @@ def make_environments(
         UsageError: the environment is unknown or cannot be made, its spaces are not supported, or
             the backend does not have the autoreset mode.
     """
+    lacking = missing_form(config.engine, find_spec(config.env_id))
+    if lacking is not None:
+        other = "sync" if config.engine == "vector" else "vector"
+        raise UsageError(f"--env-id {lacking}: use --engine {other}")
     try:
         if config.engine == "vector":
             envs = _make_vector(config)
@@ -251,9 +255,6 @@ def make_environments(
 def _make_copies(
     config: Config, render_mode: str | None, max_episode_steps: int | None
 ) -> VectorEnv[Any, Any, Any]:
-    spec = find_spec(config.env_id)
-    if spec.entry_point is None:
-        raise UsageError(f"--env-id {config.env_id} only has a vector form, which --engine vector trains on")
     factories = [
         EnvironmentFactory(config.env_id, index, os.getpid(), render_mode, max_episode_steps)
         for index in range(config.num_envs)
@@ -281,6 +282,4 @@ def _make_copies(
 
 
 def _make_vector(config: Config) -> VectorEnv[Any, Any, Any]:
-    if find_spec(config.env_id).vector_entry_point is None:
-        raise UsageError(f"--env-id {config.env_id} has no vector form of its own: use --engine sync")
     return gym.make_vec(config.env_id, config.num_envs, vectorization_mode="vector_entry_point")

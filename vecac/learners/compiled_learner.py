@@ -13,7 +13,7 @@ from vecac.algorithm.network import ActorCritic
 from vecac.algorithm.rollout import Rollout
 from vecac.config import Config
 from vecac.kernels.drivers import rollout_kernels as kernels
-from vecac.kernels.mathematics.model import update
+from vecac.kernels.mathematics.model import Model, update
 from vecac.kernels.plumbing.compiling import specialise
 from vecac.learners.block_threads import BlockThreads
 from vecac.learners.kernel_parameters import KernelParameters, KernelUpdate
@@ -111,17 +111,22 @@ class CompiledLearner:
         """The memory that the kernels work on, with this rollout's arrays in it."""
         if rollout is self._rollout:
             return self._memory
-        no_rows = np.zeros((0, *rollout.obs_SND.shape[1:]), np.float32)
         self._rollout = rollout
-        self._memory = kernels.Memory(
-            model=self._shared.model,
-            uniform_TN=self._uniform_TN,
-            obs_SND=rollout.obs_SND,
-            action_TN=rollout.tensors.action_TN.numpy(),
-            reward_TN=rollout.reward_TN,
-            terminated_TN=rollout.terminated_TN,
-            truncated_TN=rollout.truncated_TN,
-            valid_TN=rollout.valid_TN,
-            final_obs_TND=no_rows if rollout.final_obs_TND is None else rollout.final_obs_TND,
-        )
+        self._memory = kernel_memory(self._shared.model, self._uniform_TN, rollout)
         return self._memory
+
+
+def kernel_memory(model: Model, uniform_TN: NDArray[np.float64], rollout: Rollout) -> kernels.Memory:
+    """What the kernels work on, with this rollout's arrays in it."""
+    no_rows = np.zeros((0, *rollout.obs_SND.shape[1:]), np.float32)
+    return kernels.Memory(
+        model=model,
+        uniform_TN=uniform_TN,
+        obs_SND=rollout.obs_SND,
+        action_TN=rollout.tensors.action_TN.numpy(),
+        reward_TN=rollout.reward_TN,
+        terminated_TN=rollout.terminated_TN,
+        truncated_TN=rollout.truncated_TN,
+        valid_TN=rollout.valid_TN,
+        final_obs_TND=no_rows if rollout.final_obs_TND is None else rollout.final_obs_TND,
+    )

@@ -64,12 +64,16 @@ class KernelParameters:
         for name, parameter in self.network.named_parameters():
             parameter.data = views[name].copy_(parameter.data)
         self._moments = torch_views(mean, obs_size), torch_views(square, obs_size)
-        self._config = config
+        self._config, self._obs_size = config, obs_size
 
     def last_update(self, grad_norm: float, learning_rate: float) -> "KernelUpdate":
         """What the kernels' sums say of their last update."""
         config = self._config
         return KernelUpdate(self.model.sums.copy(), grad_norm, learning_rate, config.vf_coef, config.ent_coef)
+
+    def gradient(self) -> dict[str, Tensor]:
+        """What the last update stepped along, by the names of the network's parameters; in its memory."""
+        return torch_views(self.model.gradient, self._obs_size)
 
     def optimizer_state(self, updates: int, learning_rate: float) -> dict[str, Any]:
         """The state_dict that torch's Adam would have after as many updates; it shares the moments' memory.
@@ -95,7 +99,8 @@ class KernelParameters:
         """Take over network and optimizer of an engine's state_dict, whoever made it.
 
         Raises:
-            UsageError: they are of another network.
+            RuntimeError: the parameters or the moments are of another network.
+            KeyError: there are not as many of them.
         """
         self.network.load_state_dict(state["network"])
         saved = state["optimizer"]["state"]

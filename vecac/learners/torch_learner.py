@@ -8,7 +8,7 @@ import math
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,25 +18,10 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from vecac.algorithm.network import ActorCritic, gumbel_noise, sample_action
 from vecac.algorithm.rollout import Rollout
-from vecac.algorithm.td import LossTerms, td_lambda_targets, td_loss, td_targets
+from vecac.algorithm.td import LossTerms
 from vecac.config import Config
+from vecac.learners.rollout_loss import CPU_BLOCK_ROWS, BlockReport, RolloutLoss
 from vecac.seeding import SeedSequences, restart_sequence, torch_seed
-
-CPU_BLOCK_ROWS = 1024
-"""Rows of one pass through the network on the CPU: their hidden layer stays inside the L2 cache."""
-
-
-class BlockReport(NamedTuple):
-    """What one block of environments added to an update.
-
-    terms: means over the block's rows. share: of the update's rows that are the block's.
-    value_B, target_B: of these rows, before the update.
-    """
-
-    terms: LossTerms
-    share: float
-    value_B: Tensor
-    target_B: Tensor
 
 
 @dataclass(frozen=True)
@@ -124,7 +109,7 @@ class TorchLearner:
         self._noise_TNA = torch.zeros(self._noise_shape, device=device)
         self._noise_rows: Sequence[Tensor] = ()
         self._parameters = list(self.network.parameters())
-        self._on_cpu = device.type == "cpu"
+        self._loss = RolloutLoss(config, self.network)
 
     def start_rollout(self, rollout: Rollout) -> None:
         """Draw the policy's random numbers for the T steps of all N environments at once."""
@@ -145,19 +130,8 @@ class TorchLearner:
 
     def update(self, rollout: Rollout, learning_rate: float) -> UpdateReport | None:
         """One Adam step on the mean loss over the rollout's B valid rows; None, and no step, if B = 0."""
-        num_valid = int(np.count_nonzero(rollout.valid_TN))
-        if num_valid == 0:
-            return None
-        self.network.zero_grad()
-        blocks = []
-        for envs in self._env_blocks(rollout):
-            rows = np.flatnonzero(rollout.valid_TN[:, envs])
-            if len(rows):
-                block = self._block_loss(rollout, envs, rows, len(rows) / num_valid)
-                loss = block.terms.total
-                loss.backward(torch.full_like(loss, block.share))  # type: ignore[no-untyped-call]
-                blocks.append(block)
-        return UpdateReport(blocks, self._step(learning_rate), learning_rate)
+        blocks = self._loss.backward(rollout)
+        return UpdateReport(blocks, self._step(learning_rate), learning_rate) if blocks else None
 
     def optimizer_state(self) -> dict[str, Any]:
         """The optimiser's state_dict."""
@@ -194,81 +168,6 @@ class TorchLearner:
     def _use_noise(self, noise_TNA: Tensor) -> None:
         self._noise_TNA, self._noise_rows = noise_TNA, noise_TNA.unbind()
 
-    def _block_loss(
-        self, rollout: Rollout, envs: slice, rows: NDArray[np.int64], share: float
-    ) -> BlockReport:
-        """The loss on one block's valid rows, which are counted through its T x n rows.
-
-        The parameters stand still within a rollout, so one pass over all S observations gives V(s)
-        as well as V(s'), the value one row further down.
-        """
-        tensors = rollout.tensors
-        logits_SnA, value_Sn = self.network(self._needed_obs(rollout, envs))
-        next_value_Tn = self._next_values(rollout, envs, value_Sn.detach())
-        target_Tn = self._targets(rollout, envs, next_value_Tn)
-        rows_B = self._send(rollout, rows)
-
-        def valid(block_Tn: Tensor) -> Tensor:
-            return block_Tn.flatten(0, 1).index_select(0, rows_B)
-
-        logits_BA, value_B, target_B = valid(logits_SnA[:-1]), valid(value_Sn[:-1]), valid(target_Tn)
-        action_B = valid(tensors.action_TN[:, envs])
-        config = self._config
-        terms = td_loss(logits_BA, value_B, action_B, target_B, config.ent_coef, config.vf_coef)
-        return BlockReport(terms, share, value_B.detach(), target_B)
-
-    def _needed_obs(self, rollout: Rollout, envs: slice) -> Tensor:
-        """Observations (S, n, D), zero where neither a transition starts nor a target bootstraps.
-
-        There an episode's last observation may make a hidden unit infinite, and in the backward pass
-        0 * inf is no number.
-        """
-        valid_Tn, ended_Tn = rollout.valid_TN[:, envs], rollout.terminated_TN[:, envs]
-        if not self._config.bootstrap_truncated:
-            ended_Tn = ended_Tn | rollout.truncated_TN[:, envs]
-        needed_Sn = np.zeros((len(valid_Tn) + 1, valid_Tn.shape[1]), np.bool_)
-        needed_Sn[:-1] = valid_Tn
-        needed_Sn[1:] |= valid_Tn & ~ended_Tn
-        obs_SnD = rollout.tensors.obs_SND[:, envs]
-        if needed_Sn.all():
-            return obs_SnD
-        return obs_SnD.masked_fill(self._send(rollout, ~needed_Sn).unsqueeze(-1), 0.0)
-
-    def _send(self, rollout: Rollout, found: NDArray[Any]) -> Tensor:
-        """An index or mask that was found on the host, contiguous, on the device, which is not waited for.
-
-        Pinned memory that is given up here is not used anew before the copy is done: torch sees to that.
-        """
-        tensor = torch.from_numpy(found)
-        return (tensor.pin_memory() if rollout.is_pinned else tensor).to(self.device, non_blocking=True)
-
-    @torch.no_grad()
-    def _next_values(self, rollout: Rollout, envs: slice, value_Sn: Tensor) -> Tensor:
-        """V(s') (T, n): the next row's value, or the final observation's where a reset replaced it."""
-        next_value_Tn = value_Sn[1:]
-        final_obs_TND = rollout.tensors.final_obs_TND
-        if final_obs_TND is None:
-            return next_value_Tn
-        # Found on the host, so that the device is not waited for. A terminated row needs no value.
-        cut_off_Tn = rollout.truncated_TN[:, envs] & ~rollout.terminated_TN[:, envs]
-        if not cut_off_Tn.any():
-            return next_value_Tn
-        where = self._send(rollout, np.stack(np.nonzero(cut_off_Tn))).unbind()
-        _, final_value = self.network(final_obs_TND[:, envs][where])
-        return next_value_Tn.index_put(where, final_value)
-
-    def _targets(self, rollout: Rollout, envs: slice, next_value_Tn: Tensor) -> Tensor:
-        config, tensors = self._config, rollout.tensors
-        reward_Tn = tensors.reward_TN[:, envs] * config.reward_scale
-        terminated_Tn, truncated_Tn = tensors.terminated_TN[:, envs], tensors.truncated_TN[:, envs]
-        if not config.bootstrap_truncated:
-            terminated_Tn = terminated_Tn | truncated_Tn
-        if config.td_lambda == 0:
-            return td_targets(reward_Tn, terminated_Tn, next_value_Tn, config.gamma)
-        return td_lambda_targets(
-            reward_Tn, terminated_Tn, truncated_Tn, next_value_Tn, config.gamma, config.td_lambda
-        )
-
     def _step(self, learning_rate: float) -> Tensor:
         """Clip if asked to, let Adam step, and return the gradient's norm before clipping, 0-d."""
         grad_norm = get_total_norm([p.grad for p in self._parameters if p.grad is not None])
@@ -279,14 +178,8 @@ class TorchLearner:
         self.optimizer.step()
         return grad_norm
 
-    def _env_blocks(self, rollout: Rollout) -> Iterable[slice]:
-        """The environments in blocks whose S rows each stay in cache on the CPU; elsewhere one block."""
-        num_envs = rollout.num_envs
-        size = max(1, CPU_BLOCK_ROWS // (rollout.num_steps + 1)) if self._on_cpu else num_envs
-        return (slice(start, start + size) for start in range(0, num_envs, size))
-
     def _row_blocks(self, *rows: Tensor) -> Iterable[tuple[Tensor, ...]]:
         """The same rows of several tensors, cut likewise."""
-        if self._on_cpu and len(rows[0]) > CPU_BLOCK_ROWS:
+        if self.device.type == "cpu" and len(rows[0]) > CPU_BLOCK_ROWS:
             return zip(*(torch.split(tensor, CPU_BLOCK_ROWS) for tensor in rows), strict=True)
         return (rows,)

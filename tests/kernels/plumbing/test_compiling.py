@@ -3,16 +3,13 @@
 import dataclasses
 import functools
 import os
-import shutil
 import time
-from pathlib import Path
 
 import pytest
 from kernel_support import LINE
 from numba import njit
-from support import run
+from support import edit, run
 
-import vecac
 from vecac.errors import UsageError
 from vecac.kernels.plumbing import compiling
 from vecac.kernels.plumbing.compiling import compile_environment, specialise
@@ -39,29 +36,10 @@ print(works["heads_bias"][0].tolist(), step((0.0, 1.0, 0.0, 0.0), 1)[0][0], *hit
 """
 
 
-@pytest.fixture
-def package(tmp_path, monkeypatch):
-    """A copy of the package in a folder of its own, with a cache of its own."""
-    copy = tmp_path / "source" / "vecac"
-    shutil.copytree(Path(vecac.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setenv("PYTHONPATH", str(copy.parent))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
-    monkeypatch.setattr("support.ROOTS", (copy.parent,))
-    monkeypatch.chdir(tmp_path)
-    return copy
-
-
 def outcome():
     code, stdout, stderr = run("-c", SCRIPT)
     assert (code, stderr) == (0, "")
     return stdout.strip()
-
-
-def edit(path, old, new):
-    text = path.read_text()
-    assert text.count(old) == 1
-    path.write_text(text.replace(old, new))
 
 
 def test_the_cache_is_used_and_never_stale(package):

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -80,7 +81,13 @@ def specialise(function: Any, *args: Any) -> Any:
         for arg in args
     )
     sources = b"".join(path.read_bytes() for path in sorted(KERNELS.rglob("*.py")))
-    return _compile(function.py_func, arg_types, _cache_folder(sources))
+    return _compile_once(function.py_func, arg_types, _cache_folder(sources))
+
+
+@cache
+def _compile_once(function: Callable[..., Any], arg_types: tuple[Any, ...], folder: Path | None) -> Any:
+    """A kernel that this process has not asked for before; what there is of one serves all who ask."""
+    return _compile(function, arg_types, folder)
 
 
 def compile_environment(environment: CompiledEnvironment) -> tuple[Any, Any, Any]:

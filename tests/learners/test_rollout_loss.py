@@ -1,4 +1,4 @@
-"""The learner's gradient, against the formula in float64, transition by transition."""
+"""The gradient of a rollout by td.py, against the formula in float64, transition by transition."""
 
 import math
 

@@ -1,0 +1,94 @@
+"""Which engine can run what, and why not: asked in one place."""
+
+import itertools
+from types import SimpleNamespace
+
+import pytest
+import scripted_environments  # noqa: F401  (registers environments)
+import torch
+
+from vecac.config import Config
+from vecac.engines import capabilities
+from vecac.engines.capabilities import ENGINES, KERNELS, LEARNERS, VECTOR_FROM, Wish, fastest_engine, obstacle
+from vecac.environments.vector import make_environments
+from vecac.errors import UsageError
+
+CPU = torch.device("cpu")
+
+
+def wish(on=CPU, **settings):
+    return Wish(Config(**settings), on)
+
+
+@pytest.mark.parametrize(
+    ("settings", "engines"),
+    [
+        ({}, "fused vector sync async"),
+        ({"env_id": "Acrobot-v1"}, "sync async"),
+        ({"env_id": "scripted_environments:VectorSameStep-v0"}, "vector"),
+        ({"learner": "torch"}, "vector sync async"),
+        ({"td_lambda": 0.5}, "vector sync async"),
+        ({"device": "cuda"}, "vector sync async"),
+        ({"autoreset_mode": "same-step"}, "vector sync async"),
+    ],
+)
+def test_who_can_run_it(settings, engines):
+    asked = wish(**settings)
+    assert [engine for engine in ENGINES if obstacle(ENGINES[engine], asked) is None] == engines.split()
+
+
+@pytest.mark.parametrize("env_id", ["Acrobot-v1", "scripted_environments:VectorSameStep-v0"])
+@pytest.mark.parametrize("engine", ["vector", "sync"])
+def test_environments_are_refused_for_the_same_reasons(env_id, engine):
+    told = obstacle(ENGINES[engine], wish(env_id=env_id))
+    if told is None:
+        return
+    with pytest.raises(UsageError, match=rf"^--env-id {told}: use --engine (sync|vector)$"):
+        make_environments(Config(env_id=env_id, engine=engine, num_envs=1))
+
+
+def test_kernels_stand_in_the_same_way_of_the_fused_engine_and_the_compiled_learner():
+    assert ENGINES["fused"][-len(KERNELS) :] == LEARNERS["compiled"] == KERNELS
+    assert obstacle(LEARNERS["torch"], wish(td_lambda=0.5)) is None
+    said = "kernels run on the CPU, not on --device cuda"
+    assert obstacle(KERNELS, wish(torch.device("cuda"), device="cuda")) == said
+
+
+@pytest.mark.parametrize(
+    ("num_envs", "env_id", "engine"),
+    [
+        (VECTOR_FROM - 1, "CartPole-v1", "sync"),
+        (VECTOR_FROM, "CartPole-v1", "vector"),
+        (1, "scripted_environments:VectorSameStep-v0", "vector"),
+        (16, "Acrobot-v1", "sync"),
+    ],
+)
+def test_auto_takes_the_fastest_that_can(num_envs, env_id, engine):
+    chosen, why = fastest_engine(wish(num_envs=num_envs, env_id=env_id, learner="torch"))
+    assert chosen == engine
+    assert why.startswith("it is the fastest for these settings; fused is out: ")
+
+
+def test_auto_says_where_there_is_none():
+    asked = wish(env_id="Acrobot-v1")
+    asked.__dict__["spec"] = SimpleNamespace(id="No-v0", entry_point=None, vector_entry_point=None)
+    with pytest.raises(UsageError, match="finds none; fused is out.*; vector is out.*; sync is out"):
+        fastest_engine(asked)
+
+
+@pytest.mark.parametrize("stands", [True, False])
+def test_the_loss_is_asked_once_with_the_sizes_of_the_environment(monkeypatch, stands):
+    asked = []
+    monkeypatch.setattr(capabilities, "kernels_compute_td_py", lambda *args: asked.append(args) or stands)
+    for env_id, sizes in (("Acrobot-v1", (6, 3)), ("scripted_environments:VectorSameStep-v0", (2, 2))):
+        mode = "next-step" if env_id == "Acrobot-v1" else "same-step"
+        one = wish(env_id=env_id, engine="async", start_method="fork", autoreset_mode=mode)
+        told = {obstacle(KERNELS, one) for _ in range(2)}
+        assert told == {None if stands else "the kernels compute another loss than vecac/algorithm/td.py"}
+        assert asked == [(one.config, *sizes)]
+        asked.clear()
+
+
+def test_every_need_has_words_of_its_own():
+    needs = set(itertools.chain(*ENGINES.values()))
+    assert len({need.what for need in needs}) == len(needs)

@@ -1,0 +1,107 @@
+"""Kernels are compared with td.py when a run starts: no false alarms, and no edit of td.py goes unnoticed."""
+
+import itertools
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from kernel_support import random_rollout
+from support import edit, run
+
+from vecac.algorithm import td
+from vecac.config import Config
+from vecac.learners import loss_check, rollout_loss
+from vecac.learners.loss_check import kernels_compute_td_py
+
+SIZES = [(4, 2, 256), (1, 1, 3), (27, 9, 40)]  # (D, A, H)
+SETTINGS = [
+    {},
+    {"ent_coef": 0.3, "vf_coef": 0.5, "bootstrap_truncated": False},
+    {"autoreset_mode": "same-step", "reward_scale": 1e-6, "ent_coef": 10.0},
+    {"autoreset_mode": "disabled", "bootstrap_truncated": False, "gamma": 1.0, "vf_coef": 100.0},
+    {"gamma": 0.0, "vf_coef": 0.0, "reward_scale": 1e9, "max_grad_norm": 0.01},
+]
+SMALL = {"hidden_size": 3}  # what the mutations below are tried with
+
+MUTATIONS = [
+    ({"ent_coef": 0.01}, "total - ent_coef * entropy", "total + ent_coef * entropy"),
+    ({"vf_coef": 0.5}, "policy + vf_coef * value_error", "policy + value_error"),
+    ({}, "policy + vf_coef * value_error", "policy - vf_coef * value_error"),
+    ({}, "reward + gamma * next_value", "reward + gamma**2 * next_value"),
+    ({}, "next_value.masked_fill(terminated, 0.0)", "next_value"),
+    ({}, "F.smooth_l1_loss(value, target)", "F.mse_loss(value, target)"),
+    ({}, "F.smooth_l1_loss(value, target)", "F.smooth_l1_loss(value, target, beta=0.5)"),
+    ({}, "(taken_log_prob * advantage).mean()", "(taken_log_prob * advantage).sum()"),
+    ({}, "-(taken_log_prob * advantage)", "(taken_log_prob * advantage)"),
+    ({}, "target - value.detach()", "target - value"),
+    ({}, "target = target.detach()", "target = target.detach() + 1e-3"),
+]
+
+
+@pytest.mark.parametrize(("sizes", "settings"), [*itertools.product(SIZES, SETTINGS)], ids=str)
+def test_there_is_no_false_alarm(sizes, settings):
+    obs_size, num_actions, hidden_size = sizes
+    config = Config(hidden_size=hidden_size, **settings)
+    for seed in range(200):
+        assert kernels_compute_td_py(config, obs_size, num_actions, seed), seed
+
+
+def mutated(old, new):
+    """td.py with one place changed, as a module of its own."""
+    with open(td.__file__) as file:
+        text = file.read()
+    assert text.count(old) == 1
+    module = ModuleType("mutated")
+    exec(compile(text.replace(old, new), "mutated.py", "exec"), module.__dict__)
+    return module
+
+
+@pytest.mark.parametrize(("settings", "old", "new"), MUTATIONS)
+def test_no_edit_of_td_py_goes_unnoticed(monkeypatch, settings, old, new):
+    module = mutated(old, new)
+    for name in ("td_targets", "td_loss"):
+        monkeypatch.setattr(rollout_loss, name, getattr(module, name))
+    for mode in ("next-step", "same-step"):
+        config = Config(autoreset_mode=mode, **SMALL, **settings)
+        assert not any(kernels_compute_td_py(config, 4, 2, seed) for seed in range(5))
+
+
+def test_numbers_that_overflow_are_no_other_loss():
+    assert kernels_compute_td_py(Config(vf_coef=3e38, **SMALL), 4, 2)
+
+
+def test_the_batch_has_rows_of_every_kind():
+    shape = loss_check.NUM_STEPS, loss_check.NUM_ENVS, 4, 2
+    for hides_final_obs in (False, True):
+        rollout = random_rollout(*shape, hides_final_obs, seed=0)
+        flags = (rollout.valid_TN, rollout.terminated_TN, rollout.truncated_TN)
+        kinds = {(True, *ends) for ends in itertools.product([False, True], repeat=2)}
+        kinds |= set() if hides_final_obs else {(False, False, False)}
+        assert set(zip(*(flag.ravel().tolist() for flag in flags), strict=True)) == kinds
+
+
+def test_it_draws_from_no_generator_of_others():
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()
+    kernels_compute_td_py(Config(**SMALL), 4, 2)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert np.array_equal(np.random.get_state()[1], before[1])
+
+
+def test_whoever_edits_td_py_sees_it_in_the_next_run(package):
+    """By default; and what can only learn by kernels refuses to."""
+    edit(package / "algorithm" / "td.py", "-(taken_log_prob * advantage)", "(taken_log_prob * advantage)")
+    why = "the kernels compute another loss than vecac/algorithm/td.py"
+    short = ("--total-timesteps", "200", "--num-envs", "2", "--hidden-size", "3", "--eval-episodes", "0")
+    code, stdout, stderr = run("-m", "vecac.train", *short)
+    assert (code, stderr) == (0, "")
+    assert f"--learner auto: torch, since {why}" in stdout.splitlines()
+    assert "learning on cpu (torch)" in stdout
+    code, stdout, _ = run("-m", "vecac.train", *short, "--engine", "auto")
+    assert code == 0
+    assert f"fused is out: {why}" in stdout
+    for asked, remedy in (("--learner compiled", "--learner torch"), ("--engine fused", "--engine sync")):
+        code, stdout, stderr = run("-m", "vecac.train", *short, *asked.split())
+        assert (code, stdout) == (2, "")
+        (line,) = stderr.splitlines()
+        assert line.startswith(f"error: {asked} cannot run this: {why}; use {remedy}")

@@ -1,0 +1,142 @@
+"""Whether the kernels compute the loss that algorithm/td.py computes: asked before a run learns by them.
+
+td.py is what a reader edits and what the torch learner differentiates; the kernels hold the derivative
+written out. Both get the same small batch here, in memory of its own, under the run's settings and sizes.
+
+The fused engine is checked by the compiled learner's kernels. Both call the same functions of
+kernels/mathematics; what fused adds, the order of its steps, is compared by tests. To compare its own
+rollouts, which it does not keep, an environment of every state size would have to be compiled: here it is
+one more kernel, compiled once.
+
+Shapes: T rollout steps, N environments, D observation size, A actions, H hidden size.
+"""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vecac.algorithm.network import ActorCritic
+from vecac.algorithm.rollout import Rollout
+from vecac.config import Config
+from vecac.kernels.drivers import rollout_kernels as kernels
+from vecac.kernels.mathematics.model import update
+from vecac.kernels.plumbing.compiling import specialise
+from vecac.learners.block_threads import BlockThreads
+from vecac.learners.compiled_learner import kernel_memory
+from vecac.learners.kernel_parameters import KernelParameters
+from vecac.learners.rollout_loss import RolloutLoss
+from vecac.seeding import seed_sequences
+from vecac.transition import Transition
+
+NUM_STEPS, NUM_ENVS = 8, 8
+"""Of the batch: rows of every kind, and two groups of lanes."""
+
+TOLERANCE = 1e-4
+"""How far a gradient may be off, as a share of its layer's largest one. Of the layer, since the sum for a
+bias may all but cancel, and float32 rounds at the size of what is summed."""
+
+
+def kernels_compute_td_py(config: Config, obs_size: int, num_actions: int, seed: int = 0) -> bool:
+    """Whether the gradient by kernels is torch's through td.py, for every parameter.
+
+    Args:
+        config: a run's. What it leaves out of the loss (a coefficient of 0) is not compared.
+        obs_size: D.
+        num_actions: A.
+        seed: of the batch.
+    """
+    rng = np.random.default_rng(seed)
+    config = replace(config, num_envs=NUM_ENVS, n_rollout=NUM_STEPS, max_grad_norm=None)
+    shared = KernelParameters(config, obs_size, num_actions, seed_sequences(seed))
+    _draw_parameters(rng, shared.network)
+    hides_final_obs = config.autoreset_mode != "next-step"
+    rollout = draw_rollout(
+        rng, NUM_STEPS, NUM_ENVS, obs_size, num_actions, hides_final_obs, 2 / config.reward_scale
+    )
+    RolloutLoss(config, shared.network).backward(rollout)
+    theirs = {name: p.grad for name, p in shared.network.named_parameters() if p.grad is not None}
+    _differentiate_by_kernels(shared, rollout)
+    ours = shared.gradient()
+    # With one action there is nothing to choose: 0, which torch's rounding misses.
+    layers = ("fc1", "fc_v") if num_actions == 1 else ("fc1", "fc_pi", "fc_v")
+    return all(_are_alike(_layer(ours, layer), _layer(theirs, layer)) for layer in layers)
+
+
+def _differentiate_by_kernels(shared: KernelParameters, rollout: Rollout) -> None:
+    """Leave the mean gradient in the kernels' memory, by a step of Adam that moves nothing."""
+    memory = kernel_memory(shared.model, np.zeros((NUM_STEPS, NUM_ENVS)), rollout)
+    threads = BlockThreads(1, len(shared.model.works))
+    specialise(kernels.prepare, memory)(memory)
+    threads.run(specialise(kernels.differentiate_rollout, threads.queue, 0, memory), memory)
+    num_valid = int(np.count_nonzero(rollout.valid_TN))
+    specialise(update, memory.model, 1, 0.1, 1)(memory.model, num_valid, 0.0, 1)
+
+
+def _layer(gradient: dict[str, Tensor], name: str) -> Tensor:
+    return torch.cat([gradient[f"{name}.weight"].flatten(), gradient[f"{name}.bias"]])
+
+
+def _are_alike(ours: Tensor, theirs: Tensor) -> bool:
+    """Numbers that overflow say nothing of the formula; a run with such settings ends by diverging."""
+    if not (ours.isfinite().all() and theirs.isfinite().all()):
+        return True
+    return bool((ours - theirs).abs().max() <= TOLERANCE * theirs.abs().max())
+
+
+@torch.no_grad()
+def _draw_parameters(rng: np.random.Generator, network: ActorCritic) -> None:
+    """Parameters by which neither the policy nor V(s) is as flat as in a network that has not learned.
+
+    Those of the hidden layer have few binary digits, as observations by `draw_rollout` have: its sums are
+    exact in any order, and no rounding decides which side of ReLU's kink a unit is on.
+    """
+    hidden_size, obs_size = network.fc1.weight.shape
+    step = 2.0 ** -(6 + math.ceil(math.log2(obs_size) / 2))
+    for parameter in (network.fc1.weight, network.fc1.bias):
+        parameter.copy_(torch.from_numpy(rng.integers(-64, 65, parameter.shape) * step))
+    for head in (network.fc_pi, network.fc_v):
+        head.weight.copy_(torch.from_numpy(rng.normal(0.0, 4 / math.sqrt(hidden_size), head.weight.shape)))
+        head.bias.copy_(torch.from_numpy(rng.normal(size=head.bias.shape)))
+
+
+def draw_rollout(
+    rng: np.random.Generator,
+    num_steps: int,
+    num_envs: int,
+    obs_size: int,
+    num_actions: int,
+    hides_final_obs: bool,
+    reward_size: float = 1.0,
+) -> Rollout:
+    """A rollout of T steps with rows of every kind, in the order that autoreset lays down.
+
+    Args:
+        rng: draws it.
+        num_steps: T.
+        num_envs: N.
+        obs_size: D.
+        num_actions: A.
+        hides_final_obs: whether the autoreset mode does; if not, dead rows follow the ends of episodes.
+        reward_size: the standard deviation of rewards.
+    """
+
+    def draw_obs() -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
+        return (rng.integers(-16, 17, (num_envs, obs_size)) / 8).astype(np.float32)
+
+    rollout = Rollout(num_steps, num_envs, obs_size, hides_final_obs, torch.device("cpu"))
+    dead_N = rng.random(num_envs) < 0.2
+    rollout.start(draw_obs())
+    for t in range(num_steps):
+        valid = np.ones(num_envs, np.bool_) if hides_final_obs else ~dead_N
+        terminated, truncated = (rng.random((2, num_envs)) < 0.3) & valid
+        dead_N = terminated | truncated
+        reward = np.clip(rng.normal(0.0, reward_size, num_envs), -1e30, 1e30).astype(np.float32)
+        rollout.action_rows[t].copy_(torch.from_numpy(rng.integers(0, num_actions, num_envs)))
+        next_obs = draw_obs()
+        obs = draw_obs() if hides_final_obs else next_obs
+        rollout.insert(t, Transition(obs, reward, terminated, truncated, next_obs, valid), obs)
+    rollout.finish()
+    return rollout
