@@ -72,7 +72,7 @@ def test_auto_takes_the_fastest_that_can(num_envs, env_id, engine):
 def test_auto_says_where_there_is_none():
     asked = wish(env_id="Acrobot-v1")
     asked.__dict__["spec"] = SimpleNamespace(id="No-v0", entry_point=None, vector_entry_point=None)
-    with pytest.raises(UsageError, match="finds none; fused is out.*; vector is out.*; sync is out"):
+    with pytest.raises(UsageError, match=r"finds none; fused is out.*; vector is out.*; sync is out"):
         fastest_engine(asked)
 
 

@@ -206,10 +206,3 @@ def test_the_result_has_exactly_the_documented_fields():
     ]  # fmt: skip
     assert content == {name: values[name] for name in content}
     assert set(values) - set(content) == {"run_dir"}
-
-
-def test_a_package_that_is_not_installed_has_no_version(monkeypatch):
-    monkeypatch.setattr(run_folder, "PACKAGES", ("numpy", "no-such-package"))
-    versions = describe_run(Config(), "cpu")["versions"]
-    assert versions["numpy"] == version("numpy")
-    assert versions["no-such-package"] is None

@@ -35,8 +35,10 @@ NUM_STEPS, NUM_ENVS = 8, 8
 """Of the batch: rows of every kind, and two groups of lanes."""
 
 TOLERANCE = 1e-4
-"""How far a gradient may be off, as a share of its layer's largest one. Of the layer, since the sum for a
-bias may all but cancel, and float32 rounds at the size of what is summed."""
+"""How far an array's gradient may be off, as a share of its largest value."""
+
+ROUNDING = 1e-6
+"""What float32 adds to that, as a share of the layer's largest: the sum for a bias may all but cancel."""
 
 
 def kernels_compute_td_py(config: Config, obs_size: int, num_actions: int, seed: int = 0) -> bool:
@@ -62,7 +64,7 @@ def kernels_compute_td_py(config: Config, obs_size: int, num_actions: int, seed:
     ours = shared.gradient()
     # With one action there is nothing to choose: 0, which torch's rounding misses.
     layers = ("fc1", "fc_v") if num_actions == 1 else ("fc1", "fc_pi", "fc_v")
-    return all(_are_alike(_layer(ours, layer), _layer(theirs, layer)) for layer in layers)
+    return all(_are_alike(*(_layer(gradient, layer) for gradient in (ours, theirs))) for layer in layers)
 
 
 def _differentiate_by_kernels(shared: KernelParameters, rollout: Rollout) -> None:
@@ -75,15 +77,19 @@ def _differentiate_by_kernels(shared: KernelParameters, rollout: Rollout) -> Non
     specialise(update, memory.model, 1, 0.1, 1)(memory.model, num_valid, 0.0, 1)
 
 
-def _layer(gradient: dict[str, Tensor], name: str) -> Tensor:
-    return torch.cat([gradient[f"{name}.weight"].flatten(), gradient[f"{name}.bias"]])
+def _layer(gradient: dict[str, Tensor], name: str) -> tuple[Tensor, Tensor]:
+    return gradient[f"{name}.weight"], gradient[f"{name}.bias"]
 
 
-def _are_alike(ours: Tensor, theirs: Tensor) -> bool:
+def _are_alike(ours: tuple[Tensor, Tensor], theirs: tuple[Tensor, Tensor]) -> bool:
     """Numbers that overflow say nothing of the formula; a run with such settings ends by diverging."""
-    if not (ours.isfinite().all() and theirs.isfinite().all()):
+    if not all(array.isfinite().all() for array in (*ours, *theirs)):
         return True
-    return bool((ours - theirs).abs().max() <= TOLERANCE * theirs.abs().max())
+    rounding = ROUNDING * max(array.abs().max() for array in theirs)
+    return all(
+        bool((one - other).abs().max() <= TOLERANCE * other.abs().max() + rounding)
+        for one, other in zip(ours, theirs, strict=True)
+    )
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -133,18 +133,10 @@ def describe_run(config: Config, device: str) -> dict[str, Any]:
         "device": device,
         "device_requested": config.device,
         "versions": {"vecac": vecac.__version__, "python": platform.python_version()}
-        | {package: _version(package) for package in PACKAGES},
+        | {package: version(package) for package in PACKAGES},
         "git_commit": git_commit(),
         "command_line": sys.argv,
     }
-
-
-def _version(package: str) -> str | None:
-    """Of an installed package; None of one that is not there, as numba may not be."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def git_commit() -> str | None:
