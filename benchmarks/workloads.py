@@ -63,7 +63,7 @@ class CollectingAlone:
 
     def __init__(self, config: Config) -> None:
         device = resolve_device(config.device)
-        config, _ = resolve(config, device)
+        config, _ = resolve(config)
         self.num_threads = choose_threads(config)
         environments = make_environments(config)
         learner = ActsOnly(make_learner(config, environments, device, self.num_threads))
@@ -84,7 +84,7 @@ class Training:
 
     def __init__(self, config: Config) -> None:
         device = resolve_device(config.device)
-        config, _ = resolve(config, device)
+        config, _ = resolve(config)
         engine = self._engine = make_engine(config, device, choose_threads(config))
         self.num_threads, self._count = choose_threads(config), 1
         if isinstance(engine, FusedEngine):

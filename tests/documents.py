@@ -16,6 +16,7 @@ from typing import Literal, get_args, get_origin, get_type_hints
 from test_layout import floor, module_of
 
 from vecac.config import GROUPS, flag
+from vecac.engines.capabilities import REQUIREMENTS
 from vecac.evaluate import EvaluateOptions
 from vecac.recording.metrics import METRICS
 from vecac.train import TrainOptions
@@ -54,6 +55,13 @@ def flag_table(options, groups):
 def metric_table():
     rows = [f"| `{tag}` | {meaning.replace('|', chr(92) + '|')} |" for tag, meaning in METRICS.items()]
     return ["| tag | meaning |", "| --- | --- |", *rows]
+
+
+def requirement_table():
+    rows = ["| choice | what it does |", "| --- | --- |"]
+    for choice, needs in REQUIREMENTS.items():
+        rows.append(f"| `{choice}` | {'; '.join(need.what for need in needs) or 'runs anything'} |")
+    return rows
 
 
 def sentence(path):
@@ -101,6 +109,7 @@ GENERATED = {
     "docs/reference.md": {
         "train": lambda: flag_table(TrainOptions, GROUPS),
         "evaluate": lambda: flag_table(EvaluateOptions, {}),
+        "requirements": requirement_table,
         "metrics": metric_table,
     },
     "docs/architecture.md": {"tree": tree},

@@ -109,7 +109,7 @@ def test_what_tyro_finds_keeps_tyros_message(tmp_path, capsys, flags):
 def test_worker_flags_without_workers(refused, flags, named):
     message = refused(*flags.split())
     assert message.startswith(f"{named} does not go with --engine ")
-    assert message.endswith("leave it out or use --engine async")
+    assert message.endswith("leave it out, or use --engine async")
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,7 @@ def test_what_is_not_finite_is_refused_by_flag(field, value):
 def test_worker_settings_are_refused_without_workers(engine, field, value):
     message = refusal(engine=engine, **{field: value})
     shown = f"{flag(field)} {value}" if value else "--no-shared-memory"
-    assert message.startswith(f"{shown} does not go with --engine {engine}: it concerns worker processes")
+    assert message.startswith(f"{shown} does not go with --engine {engine}, which has no worker processes: ")
     assert "--engine async" in message
     assert getattr(Config(engine="async", **{field: value}), field) == value
 

@@ -223,7 +223,7 @@ def test_the_readme_is_short():
 def test_the_readme_shows_what_a_run_says():
     (said,) = [text for _, text in FENCE.findall(README) if text.startswith("vecac ")]
     (folder,) = re.findall(r"^run folder: (.*)$", said, re.MULTILINE)
-    start = describe_start(Config(learner="compiled"), "cpu", 2, Path(folder))
+    start = describe_start(Config(learner="compiled", num_threads=1), "cpu", Path(folder))
     assert start in said
     assert f"play it again: python -m vecac.evaluate {folder}\n" in said
 

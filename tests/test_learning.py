@@ -111,7 +111,7 @@ def test_cartpole_is_solved_at_the_defaults(tmp_path, seed):
 
 def env_steps_to_solve(engine, seed):
     """CartPole-v1 at the default settings."""
-    config, _ = resolve(Config(engine=engine, seed=seed), torch.device("cpu"))
+    config, _ = resolve(Config(engine=engine, seed=seed))
     episodes = EpisodeStatistics()
     with closing(make_engine(config, torch.device("cpu"), 1)) as made:
         made.reset()

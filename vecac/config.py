@@ -2,16 +2,16 @@
 
 import dataclasses
 import functools
+import operator
 import re
 import sys
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
-
-import tyro
+from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 from vecac.errors import UsageError
+from vecac.settings import EnvironmentSettings, LearningSettings, RecordingSettings, RunSettings
 from vecac.spelling import nearest
 
 MAX_ROLLOUT = 10_000_000
@@ -19,7 +19,7 @@ MAX_ROLLOUT = 10_000_000
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(RecordingSettings, RunSettings, LearningSettings, EnvironmentSettings):
     """Train a TD actor-critic on N copies of a Gymnasium environment that step together.
 
     A whole float passes for an int, and is kept as one: total_timesteps=1e6.
@@ -28,69 +28,6 @@ class Config:
         UsageError: a value is of the wrong type or out of its range, or there is no such field; the message
             names the flag or the field.
     """
-
-    env_id: str = "CartPole-v1"
-    """Gymnasium environment id; one of your own is module:Id-v0."""
-    num_envs: int = 16
-    """Copies of the environment that step together (N)."""
-    autoreset_mode: Literal["next-step", "same-step", "disabled"] = "next-step"
-    """Gymnasium's autoreset mode; all three lead through the same episodes."""
-    start_method: Literal["default", "fork", "forkserver", "spawn"] = "default"
-    """How --engine async starts its worker processes."""
-    shared_memory: bool = True
-    """Whether --engine async passes observations through shared memory, not pipes."""
-    step_timeout: float = 60.0
-    """Seconds that --engine async gives an environment's process for one step or reset."""
-    n_rollout: Annotated[int, tyro.conf.arg(aliases=["--num-steps"])] = 10
-    """Steps of every copy between two updates (T)."""
-    learning_rate: float = 2e-4
-    """Adam's step size."""
-    anneal_lr: bool = False
-    """Scale the learning rate linearly down to 0 over total_timesteps."""
-    gamma: float = 0.98
-    """Discount factor."""
-    td_lambda: float = 0.0
-    """Lambda of the TD(lambda) target; 0 is the one-step target, 1 Monte Carlo."""
-    reward_scale: float = 0.01
-    """Factor on rewards inside the loss; reported returns are unscaled."""
-    ent_coef: float = 0.0
-    """Weight of the entropy bonus in the loss."""
-    vf_coef: float = 1.0
-    """Weight of the value loss."""
-    max_grad_norm: float | None = None
-    """Clip the gradient's global norm to this; None clips nothing."""
-    bootstrap_truncated: bool = True
-    """Bootstrap the target from the final observation where a time limit cut an episode off."""
-    hidden_size: int = 256
-    """Width of the hidden layer that policy and value share."""
-    total_timesteps: int = 1_000_000
-    """Env steps to train for; the run stops after the first update that reaches them."""
-    target_return: float | None = None
-    """Stop once the mean return of the last 100 episodes reaches this."""
-    eval_episodes: int = 100
-    """Episodes of the greedy and of the sampled evaluation at the end; 0 for none."""
-    eval_max_steps: int = 0
-    """Steps after which an evaluated episode is cut; 0 is 10,000 where the environment has no time limit."""
-    engine: Literal["sync", "async", "vector", "fused", "auto"] = "sync"
-    """One process, a process each, their own vector form, a kernel that learns too; auto: the fastest."""
-    learner: Literal["auto", "torch", "compiled"] = "auto"
-    """Who computes the updates; auto is compiled where that applies on the CPU, else torch."""
-    device: str = "auto"
-    """Where the network learns: auto, cpu, cuda or cuda:N."""
-    num_threads: int = 0
-    """CPU threads for the network; 0 chooses one for torch, all cores for compiled kernels."""
-    seed: int = 1
-    """Every random stream of the run is derived from it."""
-    quiet: bool = False
-    """Print nothing but warnings and errors."""
-    log_dir: str = "logs"
-    """Folder that run folders are created in."""
-    run_name: str = "vecac"
-    """Part of the run folder's name."""
-    log_interval: int = 0
-    """Env steps between two log rows; 0 is total_timesteps / 200."""
-    checkpoint_interval: float = 60.0
-    """Seconds between two checkpoints; changes no number."""
 
     def __post_init__(self) -> None:
         for name, hint in get_type_hints(type(self)).items():
@@ -110,32 +47,9 @@ class Config:
         self._check_combinations()
 
     def _check_combinations(self) -> None:
-        """Refuse flags that the chosen engine or learner could only ignore."""
-        engine = f"--engine {self.engine}"
-        if self.engine != "async":
-            remedy = "it concerns worker processes, so leave it out or use --engine async"
-            self._refuse(engine, remedy, *WITHOUT_WORKERS)
-        if self.engine == "fused":
-            remedy = "leave it out, or use --engine sync or vector"
-            self._refuse(engine, remedy, "td_lambda", "autoreset_mode")
-            if self.learner == "torch":
-                raise UsageError(
-                    f"--learner torch does not go with {engine}, which learns by itself: {remedy}"
-                )
-        by_kernels = engine if self.engine == "fused" else "--learner compiled"
-        if self.engine == "fused" or self.learner == "compiled":
-            self._refuse(by_kernels, "leave it out, or use --learner torch", "td_lambda")
-            if self.device.startswith("cuda"):
-                raise UsageError(
-                    f"--device {self.device} does not go with {by_kernels}, which runs on the CPU: use "
-                    "--device cpu, or --learner torch with --engine sync or vector"
-                )
-
-    def _refuse(self, beside: str, remedy: str, *fields: str) -> None:
-        for name in fields:
-            value = getattr(self, name)
-            if value != Config.__dataclass_fields__[name].default:
-                raise UsageError(f"{typed(name, value)} does not go with {beside}: {remedy}")
+        for choice in (f"--engine {self.engine}", f"--learner {self.learner}"):
+            for given, need in unmet(self, choice):
+                raise UsageError(f"{given} does not go with {choice}, which {need.which}: {need.remedy}")
 
     @property
     def log_every(self) -> int:
@@ -181,13 +95,14 @@ WITHOUT_WORKERS: dict[str, Any] = {
 
 
 GROUPS = {
+    "num_envs": "rollout",
     "env_id": "environment",
-    "n_rollout": "algorithm",
     "hidden_size": "network",
-    "total_timesteps": "running",
+    "total_timesteps": "learning",
+    "learner": "running",
     "log_dir": "recording",
 }
-"""The first field of each group of flags, and what the group is called in --help and docs/reference.md."""
+"""The first field of each part, and what it is called in --help and docs/reference.md."""
 
 
 def flag(field: str) -> str:
@@ -200,6 +115,14 @@ def typed(field: str, value: Any) -> str:
     if isinstance(value, bool):
         return flag(field) if value else f"--no-{flag(field).removeprefix('--')}"
     return f"{flag(field)} {value}"
+
+
+class FlagNeed(NamedTuple):
+    """What an engine or learner needs a flag to be, which it could only ignore otherwise."""
+
+    holds: Callable[[Any], bool]
+    which: str
+    remedy: str
 
 
 Rule = tuple[Callable[[Any], bool], str]
@@ -252,6 +175,55 @@ _RANGES: dict[str, Rule] = {
     "eval_episodes": _at_least(0),
     "eval_max_steps": _at_least(0),
 }
+
+
+_NO_WORKERS: dict[str, FlagNeed] = {
+    name: FlagNeed(
+        functools.partial(operator.eq, default),
+        "has no worker processes",
+        "leave it out, or use --engine async",
+    )
+    for name, default in WITHOUT_WORKERS.items()
+}
+_ON_CPU = FlagNeed(
+    lambda device: not device.startswith("cuda"),
+    "runs on the CPU",
+    "use --device cpu, or --learner torch with --engine sync or vector",
+)
+_ANOTHER_ENGINE = "leave it out, or use --engine sync or vector"
+NEEDS: dict[str, dict[str, FlagNeed]] = {
+    "--engine sync": _NO_WORKERS,
+    "--engine vector": _NO_WORKERS,
+    "--engine fused": {
+        "td_lambda": FlagNeed(lambda value: value == 0, "needs --td-lambda 0", _ANOTHER_ENGINE),
+        "autoreset_mode": FlagNeed(
+            lambda value: value == "next-step", "needs --autoreset-mode next-step", _ANOTHER_ENGINE
+        ),
+        "learner": FlagNeed(lambda value: value != "torch", "learns by itself", _ANOTHER_ENGINE),
+        "device": _ON_CPU,
+        **_NO_WORKERS,
+    },
+    "--learner compiled": {
+        "td_lambda": FlagNeed(
+            lambda value: value == 0, "needs --td-lambda 0", "leave it out, or use --learner torch"
+        ),
+        "device": _ON_CPU,
+    },
+}
+"""By the choice that has them, as it is typed, and by field."""
+
+
+def unmet(config: Config, choice: str) -> Iterator[tuple[str, FlagNeed]]:
+    """The flags, as typed, that an engine or a learner could only ignore as they are.
+
+    Args:
+        config: its flags.
+        choice: as typed: "--engine fused".
+    """
+    for field, need in NEEDS.get(choice, {}).items():
+        value = getattr(config, field)
+        if not need.holds(value):
+            yield typed(field, value), need
 
 
 def _check_type(name: str, value: object, hint: Any) -> None:

@@ -76,7 +76,7 @@ def _run(config: Config, saved: SavedRun | None, stop: StopRequest) -> Result:
             with console.waiting(_what_takes_long(plan.config)):
                 run, notes = build_run(plan, saved, console.warning)
         cleanup.enter_context(closing(run))
-        introduction = describe_start(plan.config, str(plan.device), plan.config.num_threads, run.run_dir)
+        introduction = describe_start(run.config, str(plan.device), run.run_dir)
         for line in (introduction, *notes, *plan.choices):
             console.line(line)
         try:

@@ -129,8 +129,8 @@ def test_collecting_and_training_count_cartpole_s_transitions(engine):
     config = Config(engine=engine, num_envs=3, n_rollout=100, device="cpu")
     with closing(CollectingAlone(config)) as collecting, closing(Training(config)) as training:
         for _ in range(2):
-            assert collecting.advance() == collecting._engine._rollout.reward_TN.sum() < 300
-            assert training.advance() == training._engine._rollout.reward_TN.sum() < 300
+            assert collecting.advance() == collecting._engine._collector.rollout.reward_TN.sum() < 300
+            assert training.advance() == training._engine._collector.rollout.reward_TN.sum() < 300
         assert (training._engine.updates, collecting._engine.updates) == (2, 0)
 
 

@@ -1,23 +1,22 @@
 """Which engine can run what, and why not: asked in one place."""
 
-import itertools
 from types import SimpleNamespace
+from typing import get_args, get_type_hints
 
 import pytest
 import scripted_environments  # noqa: F401  (registers environments)
-import torch
 
 from vecac.config import Config
 from vecac.engines import capabilities
-from vecac.engines.capabilities import ENGINES, KERNELS, LEARNERS, VECTOR_FROM, Wish, fastest_engine, obstacle
+from vecac.engines.capabilities import REQUIREMENTS, VECTOR_FROM, Wish, fastest_engine, obstacle
 from vecac.environments.vector import make_environments
 from vecac.errors import UsageError
 
-CPU = torch.device("cpu")
+ENGINES = ("fused", "vector", "sync", "async")
 
 
-def wish(on=CPU, **settings):
-    return Wish(Config(**settings), on)
+def wish(**settings):
+    return Wish(Config(**settings))
 
 
 @pytest.mark.parametrize(
@@ -34,24 +33,23 @@ def wish(on=CPU, **settings):
 )
 def test_who_can_run_it(settings, engines):
     asked = wish(**settings)
-    assert [engine for engine in ENGINES if obstacle(ENGINES[engine], asked) is None] == engines.split()
+    assert [engine for engine in ENGINES if obstacle(f"--engine {engine}", asked) is None] == engines.split()
 
 
 @pytest.mark.parametrize("env_id", ["Acrobot-v1", "scripted_environments:VectorSameStep-v0"])
 @pytest.mark.parametrize("engine", ["vector", "sync"])
 def test_environments_are_refused_for_the_same_reasons(env_id, engine):
-    told = obstacle(ENGINES[engine], wish(env_id=env_id))
+    told = obstacle(f"--engine {engine}", wish(env_id=env_id))
     if told is None:
         return
     with pytest.raises(UsageError, match=rf"^--env-id {told}: use --engine (sync|vector)$"):
         make_environments(Config(env_id=env_id, engine=engine, num_envs=1))
 
 
-def test_kernels_stand_in_the_same_way_of_the_fused_engine_and_the_compiled_learner():
-    assert ENGINES["fused"][-len(KERNELS) :] == LEARNERS["compiled"] == KERNELS
-    assert obstacle(LEARNERS["torch"], wish(td_lambda=0.5)) is None
-    said = "kernels run on the CPU, not on --device cuda"
-    assert obstacle(KERNELS, wish(torch.device("cuda"), device="cuda")) == said
+def test_flags_that_kernels_could_only_ignore():
+    assert obstacle("--learner compiled", wish(td_lambda=0.5)) == "--learner compiled needs --td-lambda 0"
+    assert obstacle("--learner compiled", wish(device="cuda")) == "--learner compiled runs on the CPU"
+    assert obstacle("--learner torch", wish(td_lambda=0.5, device="cuda")) is None
 
 
 @pytest.mark.parametrize(
@@ -80,15 +78,19 @@ def test_auto_says_where_there_is_none():
 def test_the_loss_is_asked_once_with_the_sizes_of_the_environment(monkeypatch, stands):
     asked = []
     monkeypatch.setattr(capabilities, "kernels_compute_td_py", lambda *args: asked.append(args) or stands)
-    for env_id, sizes in (("Acrobot-v1", (6, 3)), ("scripted_environments:VectorSameStep-v0", (2, 2))):
+    for env_id, sizes in (
+        ("Acrobot-v1", (6, 3, False)),
+        ("scripted_environments:VectorSameStep-v0", (2, 2, True)),
+    ):
         mode = "next-step" if env_id == "Acrobot-v1" else "same-step"
         one = wish(env_id=env_id, engine="async", start_method="fork", autoreset_mode=mode)
-        told = {obstacle(KERNELS, one) for _ in range(2)}
+        told = {obstacle("--learner compiled", one) for _ in range(2)}
         assert told == {None if stands else "the kernels compute another loss than vecac/algorithm/td.py"}
         assert asked == [(one.config, *sizes)]
         asked.clear()
 
 
-def test_every_need_has_words_of_its_own():
-    needs = set(itertools.chain(*ENGINES.values()))
-    assert len({need.what for need in needs}) == len(needs)
+def test_there_is_a_row_for_every_engine_and_learner():
+    hints = get_type_hints(Config)
+    choices = {f"--{field} {name}" for field in ("engine", "learner") for name in get_args(hints[field])}
+    assert set(REQUIREMENTS) == choices - {"--engine auto", "--learner auto"}

@@ -80,7 +80,7 @@ def test_also_from_the_middle_of_a_rollout(learner, mode, tmp_path, monkeypatch)
         go_on(engine, 30)
         for steps in (1, 2, 3):
             monkeypatch.setattr(gymnasium_engine, "CALL_SECONDS", 0.0)
-            while engine._next_step != steps:  # every call is cut off after one step
+            while engine._collector._next_step != steps:  # every call is cut off after one step
                 engine.iterate(1)
             assert_goes_on_alike(engine, config, tmp_path, calls=50)
             monkeypatch.undo()
@@ -96,7 +96,7 @@ def test_also_from_a_complete_rollout_whose_update_failed(learner, tmp_path, mon
             patched.setattr(engine._learner, "update", lambda *_: raising(MemoryError()))
             with pytest.raises(MemoryError):
                 engine.iterate(1)
-        assert engine._next_step == config.n_rollout
+        assert engine._collector._next_step == config.n_rollout
         assert_goes_on_alike(engine, config, tmp_path)
 
 

@@ -125,7 +125,7 @@ def test_rollout_and_gradient_are_those_of_gymnasium_and_torch(env_id, shape, op
     assert list(report.episodes) == episodes
     for env, record in zip(replay.envs, engine._memory.environments, strict=True):
         assert np.array_equal(np.array(env.unwrapped.state, np.float64), record["state"])  # to the last bit
-    terms, gradient, value, target = reference(engine.network, rows, engine._shared._config)
+    terms, gradient, value, target = reference(engine.network, rows, engine._shared._settings)
     assert_gradients_close(engine._shared.gradient(), gradient)
     metrics = report.last_update.read()
     norm = math.sqrt(sum(float((grad**2).sum()) for grad in gradient.values()))

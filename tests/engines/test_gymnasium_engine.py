@@ -47,9 +47,9 @@ def test_counts_and_episodes_by_hand():
 def test_the_dead_row_is_carried_over_the_rollouts_boundary():
     with make_engine(n_rollout=2) as engine:
         engine.iterate(1)  # the episode ends in the rollout's last row
-        assert engine._rollout.valid_TN.all()
+        assert engine._collector.rollout.valid_TN.all()
         engine.iterate(1)
-        assert engine._rollout.valid_TN.tolist() == [[False, False], [True, True]]
+        assert engine._collector.rollout.valid_TN.tolist() == [[False, False], [True, True]]
         assert engine.env_steps == 4 + 2
 
 
@@ -127,5 +127,5 @@ def test_acting_sees_the_observation_that_is_stored_also_behind_an_end():
 
         engine._learner.act = spy
         engine.iterate(1)
-        assert torch.equal(torch.stack(seen), engine._rollout.tensors.obs_SND[:-1])
-        assert (engine._rollout.terminated_TN | engine._rollout.truncated_TN)[:-1].any()
+        assert torch.equal(torch.stack(seen), engine._collector.rollout.tensors.obs_SND[:-1])
+        assert (engine._collector.rollout.terminated_TN | engine._collector.rollout.truncated_TN)[:-1].any()

@@ -39,12 +39,16 @@ MUTATIONS = [
 ]
 
 
+def hides_final_obs(config):
+    return config.autoreset_mode != "next-step"
+
+
 @pytest.mark.parametrize(("sizes", "settings"), [*itertools.product(SIZES, SETTINGS)], ids=str)
 def test_there_is_no_false_alarm(sizes, settings):
     obs_size, num_actions, hidden_size = sizes
     config = Config(hidden_size=hidden_size, **settings)
     for seed in range(200):
-        assert kernels_compute_td_py(config, obs_size, num_actions, seed), seed
+        assert kernels_compute_td_py(config, obs_size, num_actions, hides_final_obs(config), seed), seed
 
 
 def mutated(old, new):
@@ -64,11 +68,12 @@ def test_no_edit_of_td_py_goes_unnoticed(monkeypatch, settings, old, new):
         monkeypatch.setattr(rollout_loss, name, getattr(module, name))
     for mode in ("next-step", "same-step"):
         config = Config(autoreset_mode=mode, **SMALL, **settings)
-        assert not any(kernels_compute_td_py(config, 4, 2, seed) for seed in range(5))
+        hides = hides_final_obs(config)
+        assert not any(kernels_compute_td_py(config, 4, 2, hides, seed) for seed in range(5))
 
 
 def test_numbers_that_overflow_are_no_other_loss():
-    assert kernels_compute_td_py(Config(vf_coef=3e38, **SMALL), 4, 2)
+    assert kernels_compute_td_py(Config(vf_coef=3e38, **SMALL), 4, 2, False)
 
 
 def test_the_batch_has_rows_of_every_kind():
@@ -83,7 +88,7 @@ def test_the_batch_has_rows_of_every_kind():
 
 def test_it_draws_from_no_generator_of_others():
     before = torch.get_rng_state(), np.random.get_state()[1].copy()
-    kernels_compute_td_py(Config(**SMALL), 4, 2)
+    kernels_compute_td_py(Config(**SMALL), 4, 2, False)
     assert torch.equal(torch.get_rng_state(), before[0])
     assert np.array_equal(np.random.get_state()[1], before[1])
 

@@ -76,9 +76,13 @@ def after_updates(engine, updates=UPDATES):
 def host_apart(case, monkeypatch, rollout=Rollout, **options):
     """An engine whose host side is kept apart; only in here."""
     with monkeypatch.context() as patched:
-        patched.setattr("vecac.engines.gymnasium_engine.Rollout", partial(rollout, staged=True))
+        patched.setattr("vecac.engines.collector.Rollout", partial(rollout, staged=True))
         with training(case) as engine:
-            host = {storage(tensor) for tensor in vars(engine._rollout._host).values() if tensor is not None}
+            host = {
+                storage(tensor)
+                for tensor in vars(engine._collector.rollout._host).values()
+                if tensor is not None
+            }
             with Stream(lambda tensor: storage(tensor) in host, **options) as stream:
                 patched.setattr(torch.Tensor, "cpu", lambda tensor: stream.wait() or tensor.clone())
                 yield engine
@@ -175,7 +179,10 @@ def meta(monkeypatch):
 def test_a_step_waits_once_and_an_update_never(case, meta):
     with training(case, device="meta") as engine:
         waits = {"act": [], "update": [], "insert": [], "finish": []}
-        for owner, names in ((engine._learner, ("act", "update")), (engine._rollout, ("insert", "finish"))):
+        for owner, names in (
+            (engine._learner, ("act", "update")),
+            (engine._collector.rollout, ("insert", "finish")),
+        ):
             for name in names:
                 setattr(owner, name, counted(getattr(owner, name), meta, waits[name]))
         with meta:

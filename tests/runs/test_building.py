@@ -1,5 +1,6 @@
 """Runs are objects that own no process: any number live in one, on any threads."""
 
+import json
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -73,3 +74,12 @@ def test_too_few_updates_are_told():
     assert plan_run(Config(engine="fused", total_timesteps=1600 * 50)).choices == []
     (line,) = plan_run(Config(engine="fused", total_timesteps=160 * 499)).choices
     assert line.startswith("only 499 updates fit into 79,840 env steps, too few to learn much")
+
+
+def test_the_threads_in_use_are_told_not_those_that_were_allowed(tmp_path):
+    settings = {"engine": "fused", "num_threads": 2, "log_dir": str(tmp_path)}
+    for num_envs, used in ((16, 1), (256, 2)):
+        run, _ = build_run(plan_run(Config(num_envs=num_envs, **settings)), None, warn=pytest.fail)
+        run.close()
+        assert run.config.num_threads == used
+        assert json.loads((run.run_dir / "config.json").read_text())["num_threads"] == used

@@ -12,7 +12,7 @@ from vecac.shell.summary import describe_result, describe_start
 
 
 def test_describe_start_says_what_runs_where_it_is_recorded_and_how_to_watch_it():
-    text = describe_start(Config(num_envs=4, learner="torch"), "cpu", 1, Path("logs/run"))
+    text = describe_start(Config(num_envs=4, learner="torch", num_threads=1), "cpu", Path("logs/run"))
     assert text.splitlines() == [
         f"vecac {vecac.__version__}: CartPole-v1, 4 environments (sync, next-step), "
         "learning on cpu (torch) with 1 CPU thread(s)",
@@ -23,7 +23,7 @@ def test_describe_start_says_what_runs_where_it_is_recorded_and_how_to_watch_it(
 
 def test_describe_start_names_the_start_method_of_workers():
     config = Config(engine="async", start_method="spawn", autoreset_mode="disabled")
-    assert "(async, spawn start, disabled)" in describe_start(config, "cuda:0", 8, Path("x"))
+    assert "(async, spawn start, disabled)" in describe_start(config, "cuda:0", Path("x"))
 
 
 RESULT = Result(

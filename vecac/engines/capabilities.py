@@ -1,23 +1,22 @@
 """Which engine and which learner can run what, and why not: everyone who has to know asks here.
 
-A table: an engine needs some things, and a need tells what stands in its way. Refusals, the choices of
-`auto` and the documents' table all come from it. The order of the engines is by speed, which was measured.
+What each of them needs is one table. Refusals, the choices of `auto` and the table in docs/reference.md come
+from it; what it needs of flags alone is in config.py, which refuses them before anything is looked up.
 """
 
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
-import torch
-
-from vecac.config import WITHOUT_WORKERS, Config
+from vecac.config import NEEDS, Config, unmet
 from vecac.environments.registry import find_spec, missing_form
 from vecac.environments.vector import make_environments
 from vecac.errors import UsageError
 from vecac.kernels.catalogue import find, registered
 from vecac.learners.loss_check import kernels_compute_td_py
+from vecac.settings import EnvironmentSettings
 
 VECTOR_FROM = 6
 """Copies from which a vector form steps faster than the same environments one after the other."""
@@ -32,7 +31,6 @@ class Wish:
     """
 
     config: Config
-    device: torch.device
 
     @cached_property
     def spec(self) -> Any:
@@ -42,93 +40,83 @@ class Wish:
     @cached_property
     def kernels_compute_td_py(self) -> bool:
         """See loss_check.py; compiles kernels, which can take some seconds the first time."""
-        return kernels_compute_td_py(self.config, *self._sizes())
-
-    def _sizes(self) -> tuple[int, int]:
-        """The observation's size and the number of actions."""
-        has_no_copies = self.config.engine == "vector" or self.spec.entry_point is None
-        engine: Any = "vector" if has_no_copies else "sync"
-        one = replace(self.config, engine=engine, learner="auto", num_envs=1, **WITHOUT_WORKERS)
+        config = self.config
+        has_no_copies = config.engine == "vector" or self.spec.entry_point is None
+        one = EnvironmentSettings(
+            num_envs=1,
+            env_id=config.env_id,
+            engine="vector" if has_no_copies else "sync",
+            autoreset_mode=config.autoreset_mode,
+        )
         with closing(make_environments(one)) as environments:
-            return environments.obs_size, environments.num_actions
+            form = environments.obs_size, environments.num_actions, environments.hides_final_obs
+        return kernels_compute_td_py(self.config, *form)
 
 
-class Need(NamedTuple):
-    """what: in the words of the documents. obstacle: why a wish does not fulfil it; None if it does."""
+class Requirement(NamedTuple):
+    """what: as the documents say it. obstacle: why a wish does not fulfil it; None if it does."""
 
     what: str
     obstacle: Callable[[Wish], str | None]
 
 
-def _no_compiled_form(wish: Wish) -> str | None:
+def _compiled_form(wish: Wish) -> str | None:
     env_id = wish.config.env_id
     if wish.spec and find(env_id) is not None:  # the former imports the module that may register it
         return None
     return f"{env_id} has no compiled form, as {' and '.join(registered())} have"
 
 
-def _not_next_step(wish: Wish) -> str | None:
-    mode = wish.config.autoreset_mode
-    return f"it has no --autoreset-mode {mode}" if mode != "next-step" else None
+def _form(engine: str, wish: Wish) -> str | None:
+    return missing_form(engine, wish.spec)
 
 
-def _learns_by_torch(wish: Wish) -> str | None:
-    return "it does not learn by --learner torch" if wish.config.learner == "torch" else None
-
-
-def _not_on_the_cpu(wish: Wish) -> str | None:
-    if wish.config.device.startswith("cuda") or wish.device.type != "cpu":
-        return f"kernels run on the CPU, not on --device {wish.config.device}"
-    return None
-
-
-def _td_lambda(wish: Wish) -> str | None:
-    return "kernels have no --td-lambda" if wish.config.td_lambda > 0 else None
-
-
-def _another_loss(wish: Wish) -> str | None:
+def _loss(wish: Wish) -> str | None:
     if wish.kernels_compute_td_py:
         return None
     return "the kernels compute another loss than vecac/algorithm/td.py"
 
 
-KERNELS = (
-    Need("--device cpu", _not_on_the_cpu),
-    Need("--td-lambda 0", _td_lambda),
-    Need("the loss of algorithm/td.py as the kernels know it", _another_loss),
-)
-SINGLE_FORM = Need("a single form", lambda wish: missing_form("sync", wish.spec))
+def _flags(choice: str) -> Requirement:
+    def obstacle(wish: Wish) -> str | None:
+        return next((f"{choice} {need.which}" for _, need in unmet(wish.config, choice)), None)
 
-ENGINES: Mapping[str, tuple[Need, ...]] = {
-    "fused": (
-        Need("a compiled form", _no_compiled_form),
-        Need("--autoreset-mode next-step", _not_next_step),
-        Need("--learner auto or compiled", _learns_by_torch),
-        *KERNELS,
+    return Requirement("; ".join(dict.fromkeys(need.which for need in NEEDS[choice].values())), obstacle)
+
+
+_SINGLE_FORM = Requirement("steps single environments", partial(_form, "sync"))
+_LOSS = Requirement("computes the loss of algorithm/td.py, or is not used", _loss)
+
+REQUIREMENTS: Mapping[str, tuple[Requirement, ...]] = {
+    "--engine fused": (
+        Requirement("steps compiled forms", _compiled_form),
+        _flags("--engine fused"),
+        _LOSS,
     ),
-    "vector": (Need("a vector form of its own", lambda wish: missing_form("vector", wish.spec)),),
-    "sync": (SINGLE_FORM,),
-    "async": (SINGLE_FORM,),
+    "--engine vector": (
+        Requirement("steps an environment's own vector form", partial(_form, "vector")),
+        _flags("--engine vector"),
+    ),
+    "--engine sync": (_SINGLE_FORM, _flags("--engine sync")),
+    "--engine async": (_SINGLE_FORM,),
+    "--learner compiled": (_flags("--learner compiled"), _LOSS),
+    "--learner torch": (),
 }
-"""What each engine needs. A vector form's autoreset mode is not known before it is made; see autoreset.py."""
-
-LEARNERS: Mapping[str, tuple[Need, ...]] = {"compiled": KERNELS, "torch": ()}
+"""Costly questions stand last. Which autoreset mode a vector form has is not known before it is made."""
 
 
-def obstacle(needs: tuple[Need, ...], wish: Wish) -> str | None:
-    """The first that is in the way; None if there is nothing. Costly questions stand last."""
-    return next(filter(None, (need.obstacle(wish) for need in needs)), None)
+def obstacle(choice: str, wish: Wish) -> str | None:
+    """What stands in the way of an engine or a learner, named as it is typed; None if there is nothing."""
+    return next(filter(None, (required.obstacle(wish) for required in REQUIREMENTS[choice])), None)
 
 
-def fastest_engine(wish: Wish) -> tuple[str, str]:
+def fastest_engine(wish: Wish) -> tuple[Any, str]:
     """The engine for `auto`, and why."""
     config, out = wish.config, ""
-    order = ["fused", "vector", "sync"]
     # Gymnasium's own vector forms have this mode alone.
-    if config.num_envs < VECTOR_FROM or config.autoreset_mode != "next-step":
-        order = ["fused", "sync", "vector"]
-    for engine in order:
-        in_the_way = obstacle(ENGINES[engine], wish)
+    vector_first = config.num_envs >= VECTOR_FROM and config.autoreset_mode == "next-step"
+    for engine in ("fused", "vector", "sync") if vector_first else ("fused", "sync", "vector"):
+        in_the_way = obstacle(f"--engine {engine}", wish)
         if in_the_way is None:
             return engine, f"it is the fastest for these settings{out}"
         out += f"; {engine} is out: {in_the_way}"

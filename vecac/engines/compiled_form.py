@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from vecac.config import Config
 from vecac.environments.inner_state import CLASSIC_CONTROL
 from vecac.environments.vector import make_environments
 from vecac.environments.worker import EnvironmentFactory
 from vecac.errors import EnvironmentFault, UsageError
 from vecac.kernels.environment import CompiledEnvironment
+from vecac.settings import EnvironmentSettings
 
 EPISODES, EPISODE_STEPS = 12, 20
 """How long both are compared. Episodes are short, since rounding errors may grow in each."""
@@ -31,7 +31,7 @@ def require_same_sizes(env_id: str, environment: CompiledEnvironment) -> None:
     Raises:
         UsageError: obs_size or num_actions differs, or there is no such environment.
     """
-    with closing(make_environments(Config(env_id=env_id, num_envs=1))) as gymnasium:
+    with closing(make_environments(EnvironmentSettings(env_id=env_id, num_envs=1))) as gymnasium:
         for name in ("obs_size", "num_actions"):
             ours, theirs = getattr(environment, name), getattr(gymnasium, name)
             if ours != theirs:

@@ -56,6 +56,10 @@ class Engine(Protocol):
         """The state_dict of torch's Adam after the updates so far, whoever made them."""
 
     @property
+    def num_threads(self) -> int:
+        """CPU threads in use, which may be fewer than were allowed."""
+
+    @property
     def env_steps(self) -> int:
         """Valid transitions so far."""
 
@@ -115,6 +119,10 @@ class Learner(Protocol):
 
     def optimizer_state(self) -> dict[str, Any]:
         """The state_dict of torch's Adam after the updates so far, whoever made them."""
+
+    @property
+    def num_threads(self) -> int:
+        """CPU threads in use."""
 
     @property
     def device(self) -> torch.device:

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecac.algorithm.network import ActorCritic
-from vecac.config import Config
 from vecac.engines.compiled_faults import find_fault
 from vecac.engines.contracts import CALL_SECONDS, NEW_EPISODES, Report
 from vecac.errors import EnvironmentFault
@@ -21,7 +20,8 @@ from vecac.kernels.plumbing.compiling import compile_environment, specialise
 from vecac.learners.block_threads import BlockThreads
 from vecac.learners.kernel_parameters import KernelParameters, aligned
 from vecac.plain import fill
-from vecac.seeding import SeedSequences, restart_sequence, seed_sequences
+from vecac.seeding import SeedSequences, restart_sequence
+from vecac.settings import LearningSettings
 from vecac.transition import Episode
 
 CALL_PRODUCTS = 500_000_000
@@ -38,7 +38,7 @@ class FusedEngine:
     functions: the environment's reset, step and observe, as they were compiled.
 
     Args:
-        config: every setting of the loss but td_lambda.
+        settings: every setting of the loss but td_lambda.
         environment: what to train on.
         time_limit: env steps after which an episode is truncated; None for no limit.
         num_threads: the most that are used at a time.
@@ -47,27 +47,25 @@ class FusedEngine:
 
     def __init__(
         self,
-        config: Config,
+        settings: LearningSettings,
         environment: CompiledEnvironment,
         time_limit: int | None,
         num_threads: int,
         seeds: SeedSequences,
     ) -> None:
-        self._config, self._environment = config, environment
+        self._environment, self._seeds = environment, seeds
         sizes = environment.obs_size, environment.num_actions
-        self._shared = KernelParameters(config, *sizes, seeds, time_limit)
-        self._memory = memory = _allocate(config, environment, self._shared.model, seeds)
+        self._shared = KernelParameters(settings, *sizes, seeds, time_limit)
+        self._memory = memory = _allocate(settings, environment, self._shared.model, seeds)
         self._progress = memory.progress[0]
         self._has_begun = self._is_torn = False
-        products = (sum(sizes) + 1) * config.hidden_size
         self._threads = BlockThreads(num_threads, len(memory.model.works))
-        call_products = CALL_PRODUCTS * self._threads.count
-        self._iterations_a_call = max(1, call_products // (products * 3 * memory.endings_TN.size))
-        reset, step, observe = self.functions = compile_environment(environment)
-        self._begin = specialise(fused.begin, memory, reset)
-        self._iterate = specialise(
-            fused.iterate, self._threads.queue, 0, memory, 1, math.inf, reset, step, observe
-        )
+        products = 3 * (sum(sizes) + 1) * settings.hidden_size * memory.endings_TN.size
+        self._iterations_a_call = max(1, CALL_PRODUCTS * self._threads.count // products)
+        self.functions = compile_environment(environment)
+        self._begin = specialise(fused.begin, memory, self.functions[0])
+        arguments = (self._threads.queue, 0, memory, 1, math.inf, *self.functions)
+        self._iterate = specialise(fused.iterate, *arguments)
 
     @property
     def network(self) -> ActorCritic:
@@ -114,14 +112,12 @@ class FusedEngine:
             return []
         for name in ("window", "progress"):
             fill(getattr(self._memory, name), state["engine"][name])
-        if (self.env_steps, self.updates) != (state["env_steps"], state["updates"]):
-            raise ValueError("the engine's counters are not the checkpoint's")
         environments, episodes = self._memory.environments, state["engine"]["episodes"]
         if episodes is not None:
             fill(environments, episodes)
             self._has_begun = True
             return []
-        sequence = restart_sequence(seed_sequences(self._config.seed).environments, self.env_steps)
+        sequence = restart_sequence(self._seeds.environments, self.env_steps)
         environments["stream"] = sequence.generate_state(environments.size, np.uint64)
         self.reset()
         return [NEW_EPISODES]
@@ -141,39 +137,32 @@ class FusedEngine:
         deadline = time.perf_counter() + CALL_SECONDS
         # The kernel's mean may round otherwise than the statistics', so it stops a hair before the goal.
         pause_at = math.inf if goal is None else goal - 1e-9 * abs(goal)
-        self._progress["finished"] = 0
-        end = self.updates + count
+        progress, end = self._progress, self.updates + count
+        progress["finished"] = progress["paused"] = 0
         while self.updates < end:
-            paused = self._advance(min(end - self.updates, self._iterations_a_call), pause_at)
-            if paused or time.perf_counter() > deadline:
+            iterations = min(end - self.updates, self._iterations_a_call)
+            with self._faults_named():
+                self._threads.run(self._iterate, self._memory, iterations, pause_at, *self.functions)
+            if progress["paused"] or time.perf_counter() > deadline:
                 break
-        progress = self._progress
         last_update = self._shared.last_update(float(progress["grad_norm"]), float(progress["learning_rate"]))
         diverged = not last_update.has_finite_gradient()
         if diverged and (fault := self._find_fault()) is not None:
             raise EnvironmentFault(fault)
-        return Report(self._finished(), last_update, math.nan, math.nan, diverged)
+        return Report(EpisodeRows(self._finished.copy()), last_update, math.nan, math.nan, diverged)
 
     def last_rollout(self) -> None:
         """None: the kernels keep no rollouts."""
 
     def largest_reward(self) -> float:
         """The largest absolute mean reward of an episode, finished by the last call or in progress."""
-        finished = self._memory.finished[: self._progress["finished"]]
-        episodes = (finished, self._memory.environments)
+        episodes = (self._finished, self._memory.environments)
         rewards = [np.abs(rows["episode_return"]) / np.maximum(rows["length"], 1) for rows in episodes]
         return float(np.concatenate(rewards).max())
 
     def close(self) -> None:
         """End the threads."""
         self._threads.close()
-
-    def _advance(self, count: int, pause_at: float) -> bool:
-        """Some iterations, at most `count`; whether to return to the caller before the next one."""
-        self._progress["paused"] = False
-        with self._faults_named():
-            self._threads.run(self._iterate, self._memory, count, pause_at, *self.functions)
-        return bool(self._progress["paused"])
 
     @contextmanager
     def _faults_named(self) -> Iterator[None]:
@@ -187,11 +176,12 @@ class FusedEngine:
             raise EnvironmentFault(self._find_fault(error) or unnamed) from error
 
     def _find_fault(self, raised: Exception | None = None) -> str | None:
-        finished = self._memory.finished[: self._progress["finished"]]
-        return find_fault(self._environment, self._memory.environments, finished, raised)
+        return find_fault(self._environment, self._memory.environments, self._finished, raised)
 
-    def _finished(self) -> "EpisodeRows":
-        return EpisodeRows(self._memory.finished[: self._progress["finished"]].copy())
+    @property
+    def _finished(self) -> Any:
+        """The episodes that the last call finished, as records."""
+        return self._memory.finished[: self._progress["finished"]]
 
 
 class EpisodeRows(Sequence[Episode]):
@@ -216,9 +206,9 @@ class EpisodeRows(Sequence[Episode]):
 
 
 def _allocate(
-    config: Config, environment: CompiledEnvironment, model: Model, seeds: SeedSequences
+    settings: LearningSettings, environment: CompiledEnvironment, model: Model, seeds: SeedSequences
 ) -> fused.Memory:
-    num_steps, num_envs = config.n_rollout, config.num_envs
+    num_steps, num_envs = settings.n_rollout, settings.num_envs
     environments = aligned(num_envs, fused.environment_dtype(environment.state_size))
     environments["stream"] = seeds.environments.generate_state(num_envs, np.uint64)
     return fused.Memory(

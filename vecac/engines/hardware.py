@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import torch
 
-from vecac.config import Config
 from vecac.errors import UsageError
+from vecac.settings import RunSettings
 
 DEFAULT_THREADS = 1
 """Threads for torch. A second one gains next to nothing on blocks this small, and on a busy machine, where
@@ -46,11 +46,11 @@ def idle_gpu(requested: str) -> str | None:
     return None
 
 
-def choose_threads(config: Config) -> int:
+def choose_threads(settings: RunSettings) -> int:
     """CPU threads for the network: as asked for, or one for torch, as many as there are cores for kernels."""
-    if config.num_threads:
-        return config.num_threads
-    return DEFAULT_THREADS if config.learner == "torch" else _cores()
+    if settings.num_threads:
+        return settings.num_threads
+    return DEFAULT_THREADS if settings.learner == "torch" else _cores()
 
 
 @contextmanager

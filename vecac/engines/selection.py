@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 
 from vecac.config import Config
-from vecac.engines.capabilities import ENGINES, LEARNERS, Need, Wish, fastest_engine, obstacle
+from vecac.engines.capabilities import Wish, fastest_engine, obstacle
 from vecac.engines.compiled_form import require_same_sizes, require_same_steps
 from vecac.engines.contracts import Engine, Learner
 from vecac.engines.fused_engine import FusedEngine
@@ -19,7 +19,7 @@ from vecac.learners.torch_learner import TorchLearner
 from vecac.seeding import seed_sequences
 
 
-def resolve(config: Config, device: torch.device) -> tuple[Config, list[str]]:
+def resolve(config: Config) -> tuple[Config, list[str]]:
     """The config with `auto` replaced by the engine and the learner, and a line on each choice.
 
     Compiles the kernels that it compares with td.py, which can take some seconds the first time.
@@ -27,28 +27,30 @@ def resolve(config: Config, device: torch.device) -> tuple[Config, list[str]]:
     Raises:
         UsageError: what was asked for by name cannot run here.
     """
-    wish, lines = Wish(config, device), []
+    wish, lines = Wish(config), []
     if config.engine == "auto":
         engine, reason = fastest_engine(wish)
-        config = replace(config, engine=engine)  # type: ignore[arg-type]
+        config = replace(config, engine=engine)
         lines.append(f"--engine auto: {engine}, since {reason}")
+    elif config.engine == "fused":
+        _require("--engine fused", wish, "--engine sync or vector")
     if config.engine == "fused":
-        _refuse(wish, "--engine fused", ENGINES["fused"], "--engine sync or vector")
         return replace(config, learner="compiled"), lines
     if config.learner == "compiled":
-        _refuse(wish, "--learner compiled", LEARNERS["compiled"], "--learner torch")
+        _require("--learner compiled", wish, "--learner torch")
     if config.learner == "auto":
-        in_the_way = obstacle(LEARNERS["compiled"], wish)
+        in_the_way = obstacle("--learner compiled", wish)
         config = replace(config, learner="compiled" if in_the_way is None else "torch")
-        reason = in_the_way or "it is the fastest on the CPU"
-        lines.append(f"--learner auto: {config.learner}, since {reason}")
+        lines.append(
+            f"--learner auto: {config.learner}, since {in_the_way or 'it is the fastest on the CPU'}"
+        )
     return config, lines
 
 
-def _refuse(wish: Wish, asked: str, needs: tuple[Need, ...], remedy: str) -> None:
-    in_the_way = obstacle(needs, wish)
+def _require(choice: str, wish: Wish, otherwise: str) -> None:
+    in_the_way = obstacle(choice, wish)
     if in_the_way is not None:
-        raise UsageError(f"{asked} cannot run this: {in_the_way}; use {remedy}")
+        raise UsageError(f"{choice} cannot run this: {in_the_way}; use {otherwise}")
 
 
 def make_engine(config: Config, device: torch.device, num_threads: int) -> Engine:

@@ -17,6 +17,40 @@ def to_float32(numbers: Any) -> NDArray[np.float32]:
         return np.array(numbers, dtype=np.float32, order="C")
 
 
+def to_observations(raw_obs: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """A float32 copy in C order, checked: an environment may reuse or share what it returned.
+
+    Raises:
+        EnvironmentFault: it is of another shape than (N, D), or not finite.
+    """
+    obs = to_float32(raw_obs)
+    require_shape("observations", obs, shape)
+    require_finite("observation", obs)
+    return obs
+
+
+def with_final_obs(
+    raw_obs: NDArray[np.float32], ended_N: NDArray[np.bool_], info: dict[str, Any]
+) -> NDArray[np.float32]:
+    """The true successors (N, D) of a same-step row: where an episode ended, the final observation.
+
+    Raises:
+        EnvironmentFault: one is missing, of another shape or not finite.
+    """
+    if "final_obs" not in info:
+        raise EnvironmentFault(
+            f"environment {int(ended_N.argmax())} ended an episode in same-step mode "
+            'without info["final_obs"], so its true last observation is unknown'
+        )
+    next_obs = raw_obs.copy()
+    for index in np.flatnonzero(ended_N):
+        final_obs = np.asarray(info["final_obs"][index], np.float32)
+        require_shape("final observation", final_obs, next_obs[index].shape, int(index))
+        next_obs[index] = final_obs
+    require_finite("observation", next_obs)
+    return next_obs
+
+
 def require_shape(what: str, array: NDArray[Any], shape: tuple[int, ...], index: int | None = None) -> None:
     """Refuse an array of another shape.
 

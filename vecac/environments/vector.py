@@ -17,21 +17,23 @@ import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 from numpy.typing import NDArray
 
-from vecac.config import Config
 from vecac.environments.autoreset import AUTORESET_MODES, require_mode
-from vecac.environments.checks import require_finite, require_shape, to_float32
+from vecac.environments.checks import (
+    require_finite,
+    require_shape,
+    to_float32,
+    to_observations,
+    with_final_obs,
+)
 from vecac.environments.inner_state import normalisers, read_states, write_states
 from vecac.environments.lean_sync import LeanSyncVectorEnv
 from vecac.environments.registry import find_spec, missing_form, require_spaces
-from vecac.environments.supervision import (
-    SupervisedVectorEnv,
-    shut_down,
-    stop_signals_held,
-)
+from vecac.environments.supervision import SupervisedVectorEnv, shut_down, stop_signals_held
 from vecac.environments.worker import EnvironmentFactory
 from vecac.errors import EnvironmentFault, UsageError
 from vecac.plain import require_like
 from vecac.seeding import environment_seeds, seed_sequences
+from vecac.settings import EnvironmentSettings
 from vecac.transition import Transition
 
 
@@ -75,11 +77,10 @@ class Environments:
         seed: Any = self._seeds if one_process_each else self._seeds[0]
         # AsyncVectorEnv without shared memory is the one that does not forget a pending reset: its
         # next row is dead all the same (GuardedEnv keeps the environment where it is).
-        forgets = not (isinstance(self._envs, AsyncVectorEnv) and not self._envs.shared_memory)
-        if forgets:
+        if not isinstance(self._envs, AsyncVectorEnv) or self._envs.shared_memory:
             self._resets_next = np.zeros(self.num_envs, np.bool_)
         self._steps = 0
-        self.obs = self._observations(self._guarded(self._envs.reset, seed=seed)[0])
+        self.obs = to_observations(self._guarded(self._envs.reset, seed=seed)[0], self.obs.shape)
         return self.obs
 
     def step(self, action: NDArray[np.int64]) -> Transition:
@@ -105,8 +106,11 @@ class Environments:
     def _step(self, action: NDArray[np.int64]) -> Transition:
         raw_obs, raw_reward, terminated, truncated, info = self._guarded(self._envs.step, action)
         obs = self.obs
-        reward, terminated, truncated = self._scalars(raw_reward, terminated, truncated)
-        next_obs = self._observations(raw_obs)
+        terminated, truncated = np.array(terminated, np.bool_), np.array(truncated, np.bool_)
+        reward = to_float32(raw_reward)
+        for name, array in (("reward", reward), ("terminated", terminated), ("truncated", truncated)):
+            require_shape(name, array, (self.num_envs,))
+        next_obs = to_observations(raw_obs, self.obs.shape)
         if self._mode is AutoresetMode.NEXT_STEP:
             valid = ~self._resets_next
             if not valid.all():
@@ -169,19 +173,8 @@ class Environments:
         if self._mode is AutoresetMode.DISABLED:
             # A new options dict each time: Gymnasium takes the mask out of the one it is given.
             reset_obs, _ = self._guarded(self._envs.reset, options={"reset_mask": ended})
-            return self._observations(reset_obs), raw_obs
-        if "final_obs" not in info:
-            raise EnvironmentFault(
-                f"environment {int(ended.argmax())} ended an episode in same-step mode "
-                'without info["final_obs"], so its true last observation is unknown'
-            )
-        next_obs = raw_obs.copy()
-        for index in np.flatnonzero(ended):
-            final_obs = np.asarray(info["final_obs"][index], np.float32)
-            require_shape("final observation", final_obs, next_obs[index].shape, int(index))
-            next_obs[index] = final_obs
-        require_finite("observation", next_obs)
-        return raw_obs, next_obs
+            return to_observations(reset_obs, self.obs.shape), raw_obs
+        return raw_obs, with_final_obs(raw_obs, ended, info)
 
     def _guarded(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Call the vector environment, and name what goes wrong outside the single environments."""
@@ -195,26 +188,9 @@ class Environments:
                 f"the vector environment raised {type(error).__name__}: {error}"
             ) from error
 
-    def _observations(self, raw_obs: Any) -> NDArray[np.float32]:
-        """A float32 copy in C order, checked: the environment may reuse or share what it returned."""
-        obs = to_float32(raw_obs)
-        require_shape("observations", obs, (self.num_envs, self.obs_size))
-        require_finite("observation", obs)
-        return obs
-
-    def _scalars(
-        self, reward: Any, terminated: Any, truncated: Any
-    ) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
-        reward = to_float32(reward)
-        terminated, truncated = np.array(terminated, np.bool_), np.array(truncated, np.bool_)
-        if not reward.shape == terminated.shape == truncated.shape == (self.num_envs,):
-            for name, array in (("reward", reward), ("terminated", terminated), ("truncated", truncated)):
-                require_shape(name, array, (self.num_envs,))
-        return reward, terminated, truncated
-
 
 def make_environments(
-    config: Config, render_mode: str | None = None, max_episode_steps: int | None = None
+    config: EnvironmentSettings, render_mode: str | None = None, max_episode_steps: int | None = None
 ) -> Environments:
     """Make config.num_envs copies of config.env_id on the backend config.engine; not reset yet.
 
@@ -253,7 +229,7 @@ def make_environments(
 
 
 def _make_copies(
-    config: Config, render_mode: str | None, max_episode_steps: int | None
+    config: EnvironmentSettings, render_mode: str | None, max_episode_steps: int | None
 ) -> VectorEnv[Any, Any, Any]:
     factories = [
         EnvironmentFactory(config.env_id, index, os.getpid(), render_mode, max_episode_steps)
@@ -281,5 +257,5 @@ def _make_copies(
         )
 
 
-def _make_vector(config: Config) -> VectorEnv[Any, Any, Any]:
+def _make_vector(config: EnvironmentSettings) -> VectorEnv[Any, Any, Any]:
     return gym.make_vec(config.env_id, config.num_envs, vectorization_mode="vector_entry_point")

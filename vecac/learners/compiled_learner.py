@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from vecac.algorithm.network import ActorCritic
 from vecac.algorithm.rollout import Rollout
-from vecac.config import Config
 from vecac.kernels.drivers import rollout_kernels as kernels
 from vecac.kernels.mathematics.model import Model, update
 from vecac.kernels.plumbing.compiling import specialise
@@ -20,6 +19,7 @@ from vecac.learners.kernel_parameters import KernelParameters, KernelUpdate
 from vecac.learners.torch_learner import learning_rate_of
 from vecac.plain import fill
 from vecac.seeding import SeedSequences
+from vecac.settings import LearningSettings
 
 ACTED_FOR_ALONE = 16_384
 """Fewer environments than this are acted for on one thread, which is done before another has woken up."""
@@ -29,7 +29,7 @@ class CompiledLearner:
     """Owns the network, Adam's state and the policy's random stream; see contracts.Learner.
 
     Args:
-        config: every setting of the loss but td_lambda, hidden_size, n_rollout and num_envs.
+        settings: every setting of the loss but td_lambda, hidden_size, n_rollout and num_envs.
         obs_size: D.
         num_actions: A.
         num_threads: the most that are used at a time; changes no number.
@@ -37,16 +37,21 @@ class CompiledLearner:
     """
 
     def __init__(
-        self, config: Config, obs_size: int, num_actions: int, num_threads: int, seeds: SeedSequences
+        self,
+        settings: LearningSettings,
+        obs_size: int,
+        num_actions: int,
+        num_threads: int,
+        seeds: SeedSequences,
     ) -> None:
         self.device = torch.device("cpu")
-        self._shared = KernelParameters(config, obs_size, num_actions, seeds)
+        self._shared = KernelParameters(settings, obs_size, num_actions, seeds)
         self._generator = np.random.default_rng(seeds.policy)
-        self._num_updates, self._learning_rate = 0, config.learning_rate
-        self._uniform_TN = np.zeros((config.n_rollout, config.num_envs))
+        self._num_updates, self._learning_rate = 0, settings.learning_rate
+        self._uniform_TN = np.zeros((settings.n_rollout, settings.num_envs))
         blocks = len(self._shared.model.works)
         self._threads = BlockThreads(num_threads, blocks)
-        self._acting = self._threads if config.num_envs >= ACTED_FOR_ALONE else BlockThreads(1, blocks)
+        self._acting = self._threads if settings.num_envs >= ACTED_FOR_ALONE else BlockThreads(1, blocks)
         self._rollout: Rollout | None = None
         memory = self._memory = self._bind(Rollout(1, 1, obs_size, False, self.device))
         self._prepare = specialise(kernels.prepare, memory)
@@ -58,6 +63,11 @@ class CompiledLearner:
     def network(self) -> ActorCritic:
         """The parameters, which the kernels update in place."""
         return self._shared.network
+
+    @property
+    def num_threads(self) -> int:
+        """CPU threads that updates are made on: no more than there are blocks of environments."""
+        return self._threads.count
 
     def optimizer_state(self) -> dict[str, Any]:
         """The state_dict of torch's Adam in the kernels' state."""

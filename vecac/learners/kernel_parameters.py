@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vecac.config import Config
 from vecac.kernels.mathematics.mlp import num_blocks, parameters_dtype, workspace_dtype
 from vecac.kernels.mathematics.model import BETA1, BETA2, EPSILON, Model
 from vecac.kernels.mathematics.policy import SETTINGS, SUMS
 from vecac.learners.torch_learner import initial_network
 from vecac.seeding import SeedSequences
+from vecac.settings import LearningSettings
 
 ALIGNMENT = 64
 """Bytes of a cache line: vector loads that cross one are slow."""
@@ -30,7 +30,7 @@ class KernelParameters:
     """A network whose parameters are torch's and the kernels' at once, and the moments of its Adam.
 
     Args:
-        config: the settings of the loss and the optimiser, hidden_size and num_envs.
+        settings: the settings of the loss and the optimiser, hidden_size and num_envs.
         obs_size: D.
         num_actions: A.
         seeds: the network's initialisation is drawn from a child of its own.
@@ -39,17 +39,17 @@ class KernelParameters:
 
     def __init__(
         self,
-        config: Config,
+        settings: LearningSettings,
         obs_size: int,
         num_actions: int,
         seeds: SeedSequences,
         time_limit: int | None = None,
     ) -> None:
-        sizes = obs_size, num_actions, config.hidden_size
-        dtype, blocks = parameters_dtype(*sizes), num_blocks(config.num_envs)
+        sizes = obs_size, num_actions, settings.hidden_size
+        dtype, blocks = parameters_dtype(*sizes), num_blocks(settings.num_envs)
         parameters, gradient, mean, square = (aligned(1, dtype) for _ in range(4))
         self.model = Model(
-            settings=_kernel_settings(config, time_limit),
+            settings=_kernel_settings(settings, time_limit),
             parameters=parameters,
             gradient=gradient,
             parameters_n=flat(parameters),
@@ -59,17 +59,17 @@ class KernelParameters:
             works=aligned(blocks, workspace_dtype(*sizes)),
             sums=aligned(blocks, SUMS),
         )
-        self.network = initial_network(config, obs_size, num_actions, seeds)
+        self.network = initial_network(settings, obs_size, num_actions, seeds)
         views = torch_views(parameters, obs_size)
         for name, parameter in self.network.named_parameters():
             parameter.data = views[name].copy_(parameter.data)
         self._moments = torch_views(mean, obs_size), torch_views(square, obs_size)
-        self._config, self._obs_size = config, obs_size
+        self._settings, self._obs_size = settings, obs_size
 
     def last_update(self, grad_norm: float, learning_rate: float) -> "KernelUpdate":
         """What the kernels' sums say of their last update."""
-        config = self._config
-        return KernelUpdate(self.model.sums.copy(), grad_norm, learning_rate, config.vf_coef, config.ent_coef)
+        coefficients = self._settings.vf_coef, self._settings.ent_coef
+        return KernelUpdate(self.model.sums.copy(), grad_norm, learning_rate, *coefficients)
 
     def gradient(self) -> dict[str, Tensor]:
         """What the last update stepped along, by the names of the network's parameters; in its memory."""
@@ -174,12 +174,12 @@ def torch_views(record: NDArray[Any], obs_size: int) -> dict[str, Tensor]:
     }
 
 
-def _kernel_settings(config: Config, time_limit: int | None) -> NDArray[Any]:
-    """The config as the kernels take it, one record."""
-    settings = np.zeros(1, SETTINGS)
+def _kernel_settings(settings: LearningSettings, time_limit: int | None) -> NDArray[Any]:
+    """The settings as the kernels take them, one record."""
+    record = np.zeros(1, SETTINGS)
     for name in ("gamma", "reward_scale", "ent_coef", "vf_coef", "bootstrap_truncated", "learning_rate"):
-        settings[name] = getattr(config, name)
-    settings["max_grad_norm"] = math.inf if config.max_grad_norm is None else config.max_grad_norm
-    settings["anneal_over"] = config.total_timesteps if config.anneal_lr else math.inf
-    settings["time_limit"] = NO_LIMIT if time_limit is None else time_limit
-    return settings
+        record[name] = getattr(settings, name)
+    record["max_grad_norm"] = math.inf if settings.max_grad_norm is None else settings.max_grad_norm
+    record["anneal_over"] = settings.total_timesteps if settings.anneal_lr else math.inf
+    record["time_limit"] = NO_LIMIT if time_limit is None else time_limit
+    return record

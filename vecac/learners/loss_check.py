@@ -20,7 +20,6 @@ from torch import Tensor
 
 from vecac.algorithm.network import ActorCritic
 from vecac.algorithm.rollout import Rollout
-from vecac.config import Config
 from vecac.kernels.drivers import rollout_kernels as kernels
 from vecac.kernels.mathematics.model import update
 from vecac.kernels.plumbing.compiling import specialise
@@ -29,6 +28,7 @@ from vecac.learners.compiled_learner import kernel_memory
 from vecac.learners.kernel_parameters import KernelParameters
 from vecac.learners.rollout_loss import RolloutLoss
 from vecac.seeding import seed_sequences
+from vecac.settings import LearningSettings
 from vecac.transition import Transition
 
 NUM_STEPS, NUM_ENVS = 8, 8
@@ -41,24 +41,26 @@ ROUNDING = 1e-6
 """What float32 adds to that, as a share of the layer's largest: the sum for a bias may all but cancel."""
 
 
-def kernels_compute_td_py(config: Config, obs_size: int, num_actions: int, seed: int = 0) -> bool:
+def kernels_compute_td_py(
+    settings: LearningSettings, obs_size: int, num_actions: int, hides_final_obs: bool, seed: int = 0
+) -> bool:
     """Whether the gradient by kernels is torch's through td.py, for every parameter.
 
     Args:
-        config: a run's. What it leaves out of the loss (a coefficient of 0) is not compared.
+        settings: a run's. What it leaves out of the loss (a coefficient of 0) is not compared.
         obs_size: D.
         num_actions: A.
+        hides_final_obs: whether the run's autoreset mode does; see rollout.py.
         seed: of the batch.
     """
     rng = np.random.default_rng(seed)
-    config = replace(config, num_envs=NUM_ENVS, n_rollout=NUM_STEPS, max_grad_norm=None)
-    shared = KernelParameters(config, obs_size, num_actions, seed_sequences(seed))
+    settings = replace(settings, num_envs=NUM_ENVS, n_rollout=NUM_STEPS, max_grad_norm=None)
+    shared = KernelParameters(settings, obs_size, num_actions, seed_sequences(seed))
     _draw_parameters(rng, shared.network)
-    hides_final_obs = config.autoreset_mode != "next-step"
     rollout = draw_rollout(
-        rng, NUM_STEPS, NUM_ENVS, obs_size, num_actions, hides_final_obs, 2 / config.reward_scale
+        rng, NUM_STEPS, NUM_ENVS, obs_size, num_actions, hides_final_obs, 2 / settings.reward_scale
     )
-    RolloutLoss(config, shared.network).backward(rollout)
+    RolloutLoss(settings, shared.network).backward(rollout)
     theirs = {name: p.grad for name, p in shared.network.named_parameters() if p.grad is not None}
     _differentiate_by_kernels(shared, rollout)
     ours = shared.gradient()

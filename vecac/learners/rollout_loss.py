@@ -17,7 +17,7 @@ from torch import Tensor
 from vecac.algorithm.network import ActorCritic
 from vecac.algorithm.rollout import Rollout
 from vecac.algorithm.td import LossTerms, td_lambda_targets, td_loss, td_targets
-from vecac.config import Config
+from vecac.settings import LearningSettings
 
 CPU_BLOCK_ROWS = 1024
 """Rows of one pass through the network on the CPU: their hidden layer stays inside the L2 cache."""
@@ -40,12 +40,12 @@ class RolloutLoss:
     """The mean loss over a rollout's valid rows.
 
     Args:
-        config: the settings of the loss.
+        settings: the settings of the loss.
         network: gets the gradients; on the device that the rollouts are on.
     """
 
-    def __init__(self, config: Config, network: ActorCritic) -> None:
-        self._config, self._network = config, network
+    def __init__(self, settings: LearningSettings, network: ActorCritic) -> None:
+        self._settings, self._network = settings, network
         self._device = next(network.parameters()).device
 
     def backward(self, rollout: Rollout) -> list[BlockReport]:
@@ -83,8 +83,8 @@ class RolloutLoss:
 
         logits_BA, value_B, target_B = valid(logits_SnA[:-1]), valid(value_Sn[:-1]), valid(target_Tn)
         action_B = valid(tensors.action_TN[:, envs])
-        config = self._config
-        terms = td_loss(logits_BA, value_B, action_B, target_B, config.ent_coef, config.vf_coef)
+        settings = self._settings
+        terms = td_loss(logits_BA, value_B, action_B, target_B, settings.ent_coef, settings.vf_coef)
         return BlockReport(terms, share, value_B.detach(), target_B)
 
     def _needed_obs(self, rollout: Rollout, envs: slice) -> Tensor:
@@ -94,7 +94,7 @@ class RolloutLoss:
         0 * inf is no number.
         """
         valid_Tn, ended_Tn = rollout.valid_TN[:, envs], rollout.terminated_TN[:, envs]
-        if not self._config.bootstrap_truncated:
+        if not self._settings.bootstrap_truncated:
             ended_Tn = ended_Tn | rollout.truncated_TN[:, envs]
         needed_Sn = np.zeros((len(valid_Tn) + 1, valid_Tn.shape[1]), np.bool_)
         needed_Sn[:-1] = valid_Tn
@@ -128,15 +128,15 @@ class RolloutLoss:
         return next_value_Tn.index_put(where, final_value)
 
     def _targets(self, rollout: Rollout, envs: slice, next_value_Tn: Tensor) -> Tensor:
-        config, tensors = self._config, rollout.tensors
-        reward_Tn = tensors.reward_TN[:, envs] * config.reward_scale
+        settings, tensors = self._settings, rollout.tensors
+        reward_Tn = tensors.reward_TN[:, envs] * settings.reward_scale
         terminated_Tn, truncated_Tn = tensors.terminated_TN[:, envs], tensors.truncated_TN[:, envs]
-        if not config.bootstrap_truncated:
+        if not settings.bootstrap_truncated:
             terminated_Tn = terminated_Tn | truncated_Tn
-        if config.td_lambda == 0:
-            return td_targets(reward_Tn, terminated_Tn, next_value_Tn, config.gamma)
+        if settings.td_lambda == 0:
+            return td_targets(reward_Tn, terminated_Tn, next_value_Tn, settings.gamma)
         return td_lambda_targets(
-            reward_Tn, terminated_Tn, truncated_Tn, next_value_Tn, config.gamma, config.td_lambda
+            reward_Tn, terminated_Tn, truncated_Tn, next_value_Tn, settings.gamma, settings.td_lambda
         )
 
     def _env_blocks(self, rollout: Rollout) -> Iterable[slice]:

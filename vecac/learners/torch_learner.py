@@ -19,9 +19,9 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from vecac.algorithm.network import ActorCritic, gumbel_noise, sample_action
 from vecac.algorithm.rollout import Rollout
 from vecac.algorithm.td import LossTerms
-from vecac.config import Config
 from vecac.learners.rollout_loss import CPU_BLOCK_ROWS, BlockReport, RolloutLoss
 from vecac.seeding import SeedSequences, restart_sequence, torch_seed
+from vecac.settings import LearningSettings
 
 
 @dataclass(frozen=True)
@@ -72,12 +72,14 @@ _DRAWING = threading.Lock()
 """nn.Linear draws from torch's own generator, of which there is one for all threads."""
 
 
-def initial_network(config: Config, obs_size: int, num_actions: int, seeds: SeedSequences) -> ActorCritic:
+def initial_network(
+    settings: LearningSettings, obs_size: int, num_actions: int, seeds: SeedSequences
+) -> ActorCritic:
     """The network that a run starts with, whoever trains it; torch's own generators stay as they are."""
     with _DRAWING, torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: that reseeds the generators of all GPUs too, for good.
         torch.default_generator.manual_seed(torch_seed(seeds.network))
-        return ActorCritic(obs_size, num_actions, config.hidden_size)
+        return ActorCritic(obs_size, num_actions, settings.hidden_size)
 
 
 def learning_rate_of(optimizer_state: dict[str, Any]) -> float:
@@ -89,7 +91,7 @@ class TorchLearner:
     """Owns the network, its optimiser and the policy's random stream.
 
     Args:
-        config: the settings of the loss and the optimiser, hidden_size, n_rollout and num_envs.
+        settings: the settings of the loss and the optimiser, hidden_size, n_rollout and num_envs.
         obs_size: D.
         num_actions: A.
         device: where the parameters live.
@@ -97,19 +99,29 @@ class TorchLearner:
     """
 
     def __init__(
-        self, config: Config, obs_size: int, num_actions: int, device: torch.device, seeds: SeedSequences
+        self,
+        settings: LearningSettings,
+        obs_size: int,
+        num_actions: int,
+        device: torch.device,
+        seeds: SeedSequences,
     ) -> None:
-        self._config = config
+        self._settings = settings
         self.device = device
-        self.network = initial_network(config, obs_size, num_actions, seeds).to(device)
-        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate, fused=True)
+        self.network = initial_network(settings, obs_size, num_actions, seeds).to(device)
+        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=settings.learning_rate, fused=True)
         self._policy_seeds = seeds.policy
         self._generator = torch.Generator(device).manual_seed(torch_seed(seeds.policy))
-        self._noise_shape = (config.n_rollout, config.num_envs, num_actions)
+        self._noise_shape = (settings.n_rollout, settings.num_envs, num_actions)
         self._noise_TNA = torch.zeros(self._noise_shape, device=device)
         self._noise_rows: Sequence[Tensor] = ()
         self._parameters = list(self.network.parameters())
-        self._loss = RolloutLoss(config, self.network)
+        self._loss = RolloutLoss(settings, self.network)
+
+    @property
+    def num_threads(self) -> int:
+        """CPU threads that torch uses in this process."""
+        return torch.get_num_threads()
 
     def start_rollout(self, rollout: Rollout) -> None:
         """Draw the policy's random numbers for the T steps of all N environments at once."""
@@ -171,8 +183,8 @@ class TorchLearner:
     def _step(self, learning_rate: float) -> Tensor:
         """Clip if asked to, let Adam step, and return the gradient's norm before clipping, 0-d."""
         grad_norm = get_total_norm([p.grad for p in self._parameters if p.grad is not None])
-        if self._config.max_grad_norm is not None:
-            clip_grads_with_norm_(self._parameters, self._config.max_grad_norm, grad_norm)
+        if self._settings.max_grad_norm is not None:
+            clip_grads_with_norm_(self._parameters, self._settings.max_grad_norm, grad_norm)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
         self.optimizer.step()

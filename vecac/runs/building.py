@@ -46,7 +46,7 @@ def plan_run(config: Config) -> Plan:
         UsageError: what was asked for cannot run here.
     """
     device = resolve_device(config.device)
-    config, choices = resolve(config, device)
+    config, choices = resolve(config)
     config = replace(config, num_threads=choose_threads(config), log_interval=config.log_every)
     if (gpu := idle_gpu(config.device)) is not None:
         choices.append(
@@ -78,6 +78,7 @@ def build_run(plan: Plan, saved: SavedRun | None, warn: Callable[[str], None]) -
     config, device = plan.config, str(plan.device)
     with ExitStack() as cleanup:
         engine = cleanup.enter_context(closing(make_engine(config, plan.device, config.num_threads)))
+        config = replace(config, num_threads=engine.num_threads)
         description = describe_run(config, device)
         if saved is None:
             run_dir = create_run_folder(config, partial(_fill, config, engine, description))

@@ -8,7 +8,7 @@ from vecac.config import Config
 from vecac.runs.run_folder import Result
 
 
-def describe_start(config: Config, device: str, num_threads: int, run_dir: Path) -> str:
+def describe_start(config: Config, device: str, run_dir: Path) -> str:
     """What is about to run, where it is recorded and how to watch it."""
     backend = {
         "async": f"async, {config.start_method} start, {config.autoreset_mode}",
@@ -16,7 +16,7 @@ def describe_start(config: Config, device: str, num_threads: int, run_dir: Path)
     }.get(config.engine, f"{config.engine}, {config.autoreset_mode}")
     lines = [
         f"vecac {vecac.__version__}: {config.env_id}, {config.num_envs} environments "
-        f"({backend}), learning on {device} ({config.learner}) with {num_threads} CPU thread(s)",
+        f"({backend}), learning on {device} ({config.learner}) with {config.num_threads} CPU thread(s)",
         f"run folder: {run_dir}",
         f"watch it:   tensorboard --logdir {shlex.quote(str(run_dir))}",
     ]

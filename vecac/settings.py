@@ -1,0 +1,104 @@
+"""The settings of a run in parts, of which each room receives the one that it uses. Config is all at once."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import tyro
+
+
+@dataclass(frozen=True)
+class RolloutSettings:
+    """How large a rollout is."""
+
+    num_envs: int = 16
+    """Copies of the environment that step together (N)."""
+    n_rollout: Annotated[int, tyro.conf.arg(aliases=["--num-steps"])] = 10
+    """Steps of every copy between two updates (T)."""
+
+
+@dataclass(frozen=True)
+class EnvironmentSettings(RolloutSettings):
+    """What is stepped, and how."""
+
+    env_id: str = "CartPole-v1"
+    """Gymnasium environment id; one of your own is module:Id-v0."""
+    engine: Literal["sync", "async", "vector", "fused", "auto"] = "sync"
+    """One process, a process each, their own vector form, a kernel that learns too; auto: the fastest."""
+    autoreset_mode: Literal["next-step", "same-step", "disabled"] = "next-step"
+    """Gymnasium's autoreset mode; all three lead through the same episodes."""
+    seed: int = 1
+    """Every random stream of the run is derived from it."""
+    start_method: Literal["default", "fork", "forkserver", "spawn"] = "default"
+    """How --engine async starts its worker processes."""
+    shared_memory: bool = True
+    """Whether --engine async passes observations through shared memory, not pipes."""
+    step_timeout: float = 60.0
+    """Seconds that --engine async gives an environment's process for one step or reset."""
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """What the network looks like."""
+
+    hidden_size: int = 256
+    """Width of the hidden layer that policy and value share."""
+
+
+@dataclass(frozen=True)
+class LearningSettings(NetworkSettings, RolloutSettings):
+    """What is learned from a rollout, and by what steps."""
+
+    total_timesteps: int = 1_000_000
+    """Env steps to train for; the run stops after the first update that reaches them."""
+    learning_rate: float = 2e-4
+    """Adam's step size."""
+    anneal_lr: bool = False
+    """Scale the learning rate linearly down to 0 over total_timesteps."""
+    gamma: float = 0.98
+    """Discount factor."""
+    td_lambda: float = 0.0
+    """Lambda of the TD(lambda) target; 0 is the one-step target, 1 Monte Carlo."""
+    reward_scale: float = 0.01
+    """Factor on rewards inside the loss; reported returns are unscaled."""
+    ent_coef: float = 0.0
+    """Weight of the entropy bonus in the loss."""
+    vf_coef: float = 1.0
+    """Weight of the value loss."""
+    max_grad_norm: float | None = None
+    """Clip the gradient's global norm to this; None clips nothing."""
+    bootstrap_truncated: bool = True
+    """Bootstrap the target from the final observation where a time limit cut an episode off."""
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Who computes, until when, and what is played at the end."""
+
+    learner: Literal["auto", "torch", "compiled"] = "auto"
+    """Who computes the updates; auto is compiled where that applies on the CPU, else torch."""
+    device: str = "auto"
+    """Where the network learns: auto, cpu, cuda or cuda:N."""
+    num_threads: int = 0
+    """CPU threads for the network; 0 chooses one for torch, all cores for compiled kernels."""
+    target_return: float | None = None
+    """Stop once the mean return of the last 100 episodes reaches this."""
+    eval_episodes: int = 100
+    """Episodes of the greedy and of the sampled evaluation at the end; 0 for none."""
+    eval_max_steps: int = 0
+    """Steps after which an evaluated episode is cut; 0 is 10,000 where the environment has no time limit."""
+
+
+@dataclass(frozen=True)
+class RecordingSettings:
+    """What is written down, and where."""
+
+    log_dir: str = "logs"
+    """Folder that run folders are created in."""
+    run_name: str = "vecac"
+    """Part of the run folder's name."""
+    log_interval: int = 0
+    """Env steps between two log rows; 0 is total_timesteps / 200."""
+    checkpoint_interval: float = 60.0
+    """Seconds between two checkpoints; changes no number."""
+    quiet: bool = False
+    """Print nothing but warnings and errors."""
