@@ -11,7 +11,7 @@ from support import edit, run
 
 from vecac.algorithm import td
 from vecac.config import Config
-from vecac.learners import loss_check, rollout_loss
+from vecac.learners import loss_check, torch_learner
 from vecac.learners.loss_check import kernels_compute_td_py
 
 SIZES = [(4, 2, 256), (1, 1, 3), (27, 9, 40)]  # (D, A, H)
@@ -65,7 +65,7 @@ def mutated(old, new):
 def test_no_edit_of_td_py_goes_unnoticed(monkeypatch, settings, old, new):
     module = mutated(old, new)
     for name in ("td_targets", "td_loss"):
-        monkeypatch.setattr(rollout_loss, name, getattr(module, name))
+        monkeypatch.setattr(torch_learner, name, getattr(module, name))
     for mode in ("next-step", "same-step"):
         config = Config(autoreset_mode=mode, **SMALL, **settings)
         hides = hides_final_obs(config)

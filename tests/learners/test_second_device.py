@@ -18,8 +18,7 @@ from vecac.engines.divergence import is_finite
 from vecac.engines.evaluation import evaluate
 from vecac.engines.gymnasium_engine import GymnasiumEngine
 from vecac.environments.vector import make_environments
-from vecac.learners.rollout_loss import RolloutLoss
-from vecac.learners.torch_learner import TorchLearner
+from vecac.learners.torch_learner import RolloutLoss, TorchLearner
 from vecac.seeding import seed_sequences
 from vecac.train import train
 

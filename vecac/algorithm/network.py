@@ -3,6 +3,7 @@
 Shapes: D observation size, A actions, H hidden size; `...` is any batch.
 """
 
+import threading
 from collections.abc import Sequence
 
 import torch
@@ -46,6 +47,18 @@ class ActorCritic(nn.Module):
         """Only the policy's logits (..., A): what acting needs."""
         logits: Tensor = self.fc_pi(torch.relu(self.fc1(obs)))
         return logits
+
+
+_DRAWING = threading.Lock()
+"""nn.Linear draws from torch's own generator, of which there is one for all threads."""
+
+
+def initial_network(obs_size: int, num_actions: int, hidden_size: int, seed: int) -> ActorCritic:
+    """The network that a seed leads to; torch's own generators stay as they are."""
+    with _DRAWING, torch.random.fork_rng(devices=[]):
+        # Not torch.manual_seed: that reseeds the generators of all GPUs too, for good.
+        torch.default_generator.manual_seed(seed)
+        return ActorCritic(obs_size, num_actions, hidden_size)
 
 
 def gumbel_noise(shape: Sequence[int], generator: torch.Generator) -> Tensor:

@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vecac.algorithm.network import initial_network
 from vecac.kernels.mathematics.mlp import num_blocks, parameters_dtype, workspace_dtype
 from vecac.kernels.mathematics.model import BETA1, BETA2, EPSILON, Model
 from vecac.kernels.mathematics.policy import SETTINGS, SUMS
-from vecac.learners.torch_learner import initial_network
-from vecac.seeding import SeedSequences
+from vecac.seeding import SeedSequences, torch_seed
 from vecac.settings import LearningSettings
 
 ALIGNMENT = 64
@@ -59,7 +59,7 @@ class KernelParameters:
             works=aligned(blocks, workspace_dtype(*sizes)),
             sums=aligned(blocks, SUMS),
         )
-        self.network = initial_network(settings, obs_size, num_actions, seeds)
+        self.network = initial_network(*sizes, torch_seed(seeds.network))
         views = torch_views(parameters, obs_size)
         for name, parameter in self.network.named_parameters():
             parameter.data = views[name].copy_(parameter.data)

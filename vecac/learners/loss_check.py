@@ -26,7 +26,7 @@ from vecac.kernels.plumbing.compiling import specialise
 from vecac.learners.block_threads import BlockThreads
 from vecac.learners.compiled_learner import kernel_memory
 from vecac.learners.kernel_parameters import KernelParameters
-from vecac.learners.rollout_loss import RolloutLoss
+from vecac.learners.torch_learner import RolloutLoss
 from vecac.seeding import seed_sequences
 from vecac.settings import LearningSettings
 from vecac.transition import Transition

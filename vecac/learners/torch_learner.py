@@ -5,10 +5,9 @@ A actions, B valid transitions.
 """
 
 import math
-import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,12 +15,27 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
-from vecac.algorithm.network import ActorCritic, gumbel_noise, sample_action
+from vecac.algorithm.network import ActorCritic, gumbel_noise, initial_network, sample_action
 from vecac.algorithm.rollout import Rollout
-from vecac.algorithm.td import LossTerms
-from vecac.learners.rollout_loss import CPU_BLOCK_ROWS, BlockReport, RolloutLoss
+from vecac.algorithm.td import LossTerms, td_lambda_targets, td_loss, td_targets
 from vecac.seeding import SeedSequences, restart_sequence, torch_seed
 from vecac.settings import LearningSettings
+
+CPU_BLOCK_ROWS = 1024
+"""Rows of one pass through the network on the CPU: their hidden layer stays inside the L2 cache."""
+
+
+class BlockReport(NamedTuple):
+    """What one block of environments added to an update.
+
+    terms: means over the block's rows. share: of the update's rows that are the block's.
+    value_B, target_B: of these rows, before the update.
+    """
+
+    terms: LossTerms
+    share: float
+    value_B: Tensor
+    target_B: Tensor
 
 
 @dataclass(frozen=True)
@@ -41,19 +55,10 @@ class UpdateReport:
         weighted = [torch.stack(block.terms).detach() * block.share for block in self.blocks]
         return LossTerms(*torch.stack(weighted).sum(dim=0))
 
-    @property
-    def value_B(self) -> Tensor:  # noqa: N802
-        """V(s) of all the update's rows, block by block."""
-        return torch.cat([block.value_B for block in self.blocks])
-
-    @property
-    def target_B(self) -> Tensor:  # noqa: N802
-        """The targets of the same rows."""
-        return torch.cat([block.target_B for block in self.blocks])
-
     def read(self) -> dict[str, float]:
         """The train/ metrics by tag, in one transfer from the device; NaN where undefined."""
-        value_B, target_B = self.value_B, self.target_B
+        value_B = torch.cat([block.value_B for block in self.blocks])
+        target_B = torch.cat([block.target_B for block in self.blocks])
         spread = target_B.var(correction=0)
         # Targets that differ by no more than float32 rounds have no variance to explain.
         spread = spread.where(spread > (1e-6 * target_B.abs().max()) ** 2, torch.nan)
@@ -66,20 +71,6 @@ class UpdateReport:
     def has_finite_gradient(self) -> bool:
         """Whether the gradient's norm is a number; waits for the device."""
         return math.isfinite(float(self.grad_norm))
-
-
-_DRAWING = threading.Lock()
-"""nn.Linear draws from torch's own generator, of which there is one for all threads."""
-
-
-def initial_network(
-    settings: LearningSettings, obs_size: int, num_actions: int, seeds: SeedSequences
-) -> ActorCritic:
-    """The network that a run starts with, whoever trains it; torch's own generators stay as they are."""
-    with _DRAWING, torch.random.fork_rng(devices=[]):
-        # Not torch.manual_seed: that reseeds the generators of all GPUs too, for good.
-        torch.default_generator.manual_seed(torch_seed(seeds.network))
-        return ActorCritic(obs_size, num_actions, settings.hidden_size)
 
 
 def learning_rate_of(optimizer_state: dict[str, Any]) -> float:
@@ -108,7 +99,8 @@ class TorchLearner:
     ) -> None:
         self._settings = settings
         self.device = device
-        self.network = initial_network(settings, obs_size, num_actions, seeds).to(device)
+        sizes = obs_size, num_actions, settings.hidden_size
+        self.network = initial_network(*sizes, torch_seed(seeds.network)).to(device)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=settings.learning_rate, fused=True)
         self._policy_seeds = seeds.policy
         self._generator = torch.Generator(device).manual_seed(torch_seed(seeds.policy))
@@ -195,3 +187,113 @@ class TorchLearner:
         if self.device.type == "cpu" and len(rows[0]) > CPU_BLOCK_ROWS:
             return zip(*(torch.split(tensor, CPU_BLOCK_ROWS) for tensor in rows), strict=True)
         return (rows,)
+
+
+class RolloutLoss:
+    """The mean loss over a rollout's valid rows.
+
+    Args:
+        settings: the settings of the loss.
+        network: gets the gradients; on the device that the rollouts are on.
+    """
+
+    def __init__(self, settings: LearningSettings, network: ActorCritic) -> None:
+        self._settings, self._network = settings, network
+        self._device = next(network.parameters()).device
+
+    def backward(self, rollout: Rollout) -> list[BlockReport]:
+        """Leave the gradient in the network's parameters; nothing, and none, if no row is valid."""
+        num_valid = int(np.count_nonzero(rollout.valid_TN))
+        if num_valid == 0:
+            return []
+        self._network.zero_grad()
+        blocks = []
+        for envs in self._env_blocks(rollout):
+            rows = np.flatnonzero(rollout.valid_TN[:, envs])
+            if len(rows):
+                block = self._block_loss(rollout, envs, rows, len(rows) / num_valid)
+                # Not backward(gradient): for that torch imports sympy, which takes a third of a second.
+                (block.terms.total * block.share).backward()  # type: ignore[no-untyped-call]
+                blocks.append(block)
+        return blocks
+
+    def _block_loss(
+        self, rollout: Rollout, envs: slice, rows: NDArray[np.int64], share: float
+    ) -> BlockReport:
+        """The loss on one block's valid rows, which are counted through its T x n rows.
+
+        The parameters stand still within a rollout, so one pass over all S observations gives V(s)
+        as well as V(s'), the value one row further down.
+        """
+        tensors = rollout.tensors
+        logits_SnA, value_Sn = self._network(self._needed_obs(rollout, envs))
+        next_value_Tn = self._next_values(rollout, envs, value_Sn.detach())
+        target_Tn = self._targets(rollout, envs, next_value_Tn)
+        rows_B = self._send(rollout, rows)
+
+        def valid(block_Tn: Tensor) -> Tensor:
+            return block_Tn.flatten(0, 1).index_select(0, rows_B)
+
+        logits_BA, value_B, target_B = valid(logits_SnA[:-1]), valid(value_Sn[:-1]), valid(target_Tn)
+        action_B = valid(tensors.action_TN[:, envs])
+        settings = self._settings
+        terms = td_loss(logits_BA, value_B, action_B, target_B, settings.ent_coef, settings.vf_coef)
+        return BlockReport(terms, share, value_B.detach(), target_B)
+
+    def _needed_obs(self, rollout: Rollout, envs: slice) -> Tensor:
+        """Observations (S, n, D), zero where neither a transition starts nor a target bootstraps.
+
+        There an episode's last observation may make a hidden unit infinite, and in the backward pass
+        0 * inf is no number.
+        """
+        valid_Tn, ended_Tn = rollout.valid_TN[:, envs], rollout.terminated_TN[:, envs]
+        if not self._settings.bootstrap_truncated:
+            ended_Tn = ended_Tn | rollout.truncated_TN[:, envs]
+        needed_Sn = np.zeros((len(valid_Tn) + 1, valid_Tn.shape[1]), np.bool_)
+        needed_Sn[:-1] = valid_Tn
+        needed_Sn[1:] |= valid_Tn & ~ended_Tn
+        obs_SnD = rollout.tensors.obs_SND[:, envs]
+        if needed_Sn.all():
+            return obs_SnD
+        return obs_SnD.masked_fill(self._send(rollout, ~needed_Sn).unsqueeze(-1), 0.0)
+
+    def _send(self, rollout: Rollout, found: NDArray[Any]) -> Tensor:
+        """An index or mask that was found on the host, contiguous, on the device, which is not waited for.
+
+        Pinned memory that is given up here is not used anew before the copy is done: torch sees to that.
+        """
+        tensor = torch.from_numpy(found)
+        return (tensor.pin_memory() if rollout.is_pinned else tensor).to(self._device, non_blocking=True)
+
+    @torch.no_grad()
+    def _next_values(self, rollout: Rollout, envs: slice, value_Sn: Tensor) -> Tensor:
+        """V(s') (T, n): the next row's value, or the final observation's where a reset replaced it."""
+        next_value_Tn = value_Sn[1:]
+        final_obs_TND = rollout.tensors.final_obs_TND
+        if final_obs_TND is None:
+            return next_value_Tn
+        # Found on the host, so that the device is not waited for. A terminated row needs no value.
+        cut_off_Tn = rollout.truncated_TN[:, envs] & ~rollout.terminated_TN[:, envs]
+        if not cut_off_Tn.any():
+            return next_value_Tn
+        where = self._send(rollout, np.stack(np.nonzero(cut_off_Tn))).unbind()
+        _, final_value = self._network(final_obs_TND[:, envs][where])
+        return next_value_Tn.index_put(where, final_value)
+
+    def _targets(self, rollout: Rollout, envs: slice, next_value_Tn: Tensor) -> Tensor:
+        settings, tensors = self._settings, rollout.tensors
+        reward_Tn = tensors.reward_TN[:, envs] * settings.reward_scale
+        terminated_Tn, truncated_Tn = tensors.terminated_TN[:, envs], tensors.truncated_TN[:, envs]
+        if not settings.bootstrap_truncated:
+            terminated_Tn = terminated_Tn | truncated_Tn
+        if settings.td_lambda == 0:
+            return td_targets(reward_Tn, terminated_Tn, next_value_Tn, settings.gamma)
+        return td_lambda_targets(
+            reward_Tn, terminated_Tn, truncated_Tn, next_value_Tn, settings.gamma, settings.td_lambda
+        )
+
+    def _env_blocks(self, rollout: Rollout) -> Iterable[slice]:
+        """The environments in blocks whose S rows each stay in cache on the CPU; elsewhere one block."""
+        num_envs = rollout.num_envs
+        size = max(1, CPU_BLOCK_ROWS // (rollout.num_steps + 1)) if self._device.type == "cpu" else num_envs
+        return (slice(start, start + size) for start in range(0, num_envs, size))
