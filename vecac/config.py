@@ -95,12 +95,8 @@ WITHOUT_WORKERS: dict[str, Any] = {
 
 
 GROUPS = {
-    "num_envs": "rollout",
-    "env_id": "environment",
-    "hidden_size": "network",
-    "total_timesteps": "learning",
-    "learner": "running",
-    "log_dir": "recording",
+    next(iter(part.__annotations__)): part.__name__.removesuffix("Settings").lower()
+    for part in Config.__mro__[1:-1]
 }
 """The first field of each part, and what it is called in --help and docs/reference.md."""
 

@@ -1,6 +1,7 @@
 """Which engine and learner a run gets, and what it is told about them."""
 
 import dataclasses
+import re
 from contextlib import closing
 
 import pytest
@@ -93,9 +94,14 @@ def test_the_engine_is_what_was_resolved(settings, engine, learner):
 @pytest.mark.parametrize(("name", "size"), [("obs_size", 5), ("num_actions", 3)])
 def test_a_compiled_form_of_other_sizes_than_gymnasiums_is_refused(monkeypatch, name, size):
     other = dataclasses.replace(CARTPOLE, **{name: size})
-    monkeypatch.setattr("vecac.engines.selection.find", lambda env_id: other)
-    with pytest.raises(UsageError, match=f"^--env-id CartPole-v1: its compiled form has {name} {size}, Gym"):
-        make_engine(Config(engine="fused", learner="compiled"), CPU, 1)
+    monkeypatch.setattr("vecac.engines.capabilities.find", lambda env_id: other)
+    sizes = re.escape(str((other.obs_size, other.num_actions)))
+    said = rf"the compiled form of CartPole-v1 has obs_size and num_actions {sizes}, Gymnasium's \(4, 2\)"
+    with pytest.raises(UsageError, match=f"^--engine fused cannot run this: {said}; use --engine sync"):
+        choose(engine="fused")
+    engine, _, lines = choose(engine="auto")
+    assert engine == "vector"
+    assert re.search(f"fused is out: {said}", lines[0])
 
 
 def test_the_time_limit_is_the_registered_one():

@@ -38,8 +38,8 @@ class Wish:
         return find_spec(self.config.env_id)
 
     @cached_property
-    def kernels_compute_td_py(self) -> bool:
-        """See loss_check.py; compiles kernels, which can take some seconds the first time."""
+    def form(self) -> tuple[int, int, bool]:
+        """The observation's size, the number of actions, and whether final observations are hidden."""
         config = self.config
         has_no_copies = config.engine == "vector" or self.spec.entry_point is None
         one = EnvironmentSettings(
@@ -49,8 +49,12 @@ class Wish:
             autoreset_mode=config.autoreset_mode,
         )
         with closing(make_environments(one)) as environments:
-            form = environments.obs_size, environments.num_actions, environments.hides_final_obs
-        return kernels_compute_td_py(self.config, *form)
+            return environments.obs_size, environments.num_actions, environments.hides_final_obs
+
+    @cached_property
+    def kernels_compute_td_py(self) -> bool:
+        """See loss_check.py; compiles kernels, which can take some seconds the first time."""
+        return kernels_compute_td_py(self.config, *self.form)
 
 
 class Requirement(NamedTuple):
@@ -61,10 +65,14 @@ class Requirement(NamedTuple):
 
 
 def _compiled_form(wish: Wish) -> str | None:
-    env_id = wish.config.env_id
-    if wish.spec and find(env_id) is not None:  # the former imports the module that may register it
+    env_id, spec = wish.config.env_id, wish.spec  # whose module may register one
+    environment = find(env_id)
+    if environment is None:
+        return f"{env_id} has no compiled form, as {' and '.join(registered())} have"
+    ours, theirs = (environment.obs_size, environment.num_actions), wish.form[:2]
+    if ours == theirs:
         return None
-    return f"{env_id} has no compiled form, as {' and '.join(registered())} have"
+    return f"the compiled form of {spec.id} has obs_size and num_actions {ours}, Gymnasium's {theirs}"
 
 
 def _form(engine: str, wish: Wish) -> str | None:

@@ -9,11 +9,9 @@ from typing import Any
 import numpy as np
 
 from vecac.environments.inner_state import CLASSIC_CONTROL
-from vecac.environments.vector import make_environments
 from vecac.environments.worker import EnvironmentFactory
 from vecac.errors import EnvironmentFault, UsageError
 from vecac.kernels.environment import CompiledEnvironment
-from vecac.settings import EnvironmentSettings
 
 EPISODES, EPISODE_STEPS = 12, 20
 """How long both are compared. Episodes are short, since rounding errors may grow in each."""
@@ -23,21 +21,6 @@ TOLERANCE, ROUNDING, GROWTH, MOST_GROWTH = 3e-6, 5e-7, 4.0, 1e4
 
 State = tuple[float, ...]
 Functions = tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]
-
-
-def require_same_sizes(env_id: str, environment: CompiledEnvironment) -> None:
-    """Refuse a compiled form of other sizes than Gymnasium's environment.
-
-    Raises:
-        UsageError: obs_size or num_actions differs, or there is no such environment.
-    """
-    with closing(make_environments(EnvironmentSettings(env_id=env_id, num_envs=1))) as gymnasium:
-        for name in ("obs_size", "num_actions"):
-            ours, theirs = getattr(environment, name), getattr(gymnasium, name)
-            if ours != theirs:
-                raise UsageError(
-                    f"--env-id {env_id}: its compiled form has {name} {ours}, Gymnasium's {theirs}"
-                )
 
 
 def require_same_steps(env_id: str, environment: CompiledEnvironment, functions: Functions) -> None:

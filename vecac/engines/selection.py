@@ -6,7 +6,7 @@ import torch
 
 from vecac.config import Config
 from vecac.engines.capabilities import Wish, fastest_engine, obstacle
-from vecac.engines.compiled_form import require_same_sizes, require_same_steps
+from vecac.engines.compiled_form import require_same_steps
 from vecac.engines.contracts import Engine, Learner
 from vecac.engines.fused_engine import FusedEngine
 from vecac.engines.gymnasium_engine import GymnasiumEngine
@@ -72,7 +72,6 @@ def make_engine(config: Config, device: torch.device, num_threads: int) -> Engin
 def _make_fused(config: Config, num_threads: int) -> Engine:
     environment = find(config.env_id)
     assert environment is not None
-    require_same_sizes(config.env_id, environment)
     time_limit = find_spec(config.env_id).max_episode_steps
     engine = FusedEngine(config, environment, time_limit, num_threads, seed_sequences(config.seed))
     try:
