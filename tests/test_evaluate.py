@@ -146,6 +146,16 @@ def test_render_without_a_display_is_one_line(run, no_display, monkeypatch, sett
     assert message == "--render cannot open a window: x11 not available; run it where there is a display"
 
 
+def test_render_of_an_environment_that_cannot_be_shown_is_one_line(no_display, capsys, tmp_path):
+    settings = {"env_id": "scripted_environments:Echo-v0", "total_timesteps": 20, "eval_episodes": 0}
+    run = train(Config(**settings, quiet=True, log_dir=str(tmp_path)))
+    message = explained(main([str(run.run_dir), "--render"]), *capsys.readouterr())
+    assert message == (
+        "--render needs an environment that can be shown, whose metadata has the render mode human: leave it "
+        "out"
+    )
+
+
 def test_what_else_goes_wrong_while_it_is_shown_keeps_its_message(run, no_display, capsys, monkeypatch):
     def reset(self, **_):
         raise ValueError("the cart is stuck")

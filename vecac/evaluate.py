@@ -6,6 +6,7 @@ Whatever loads torch is imported inside the functions, as in vecac.train.
 import json
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -97,7 +98,7 @@ def _window() -> Iterator[None]:
     """Say what is missing where an environment's window cannot be opened.
 
     Raises:
-        UsageError: pygame is not installed, or there is no display.
+        UsageError: the environment has none, pygame is not installed, or there is no display.
     """
     import gymnasium as gym  # here, so that --help need not wait for it
 
@@ -107,9 +108,17 @@ def _window() -> Iterator[None]:
         found = [driver for name, driver in drivers.items() if os.environ.get(name)]
         os.environ.setdefault("SDL_VIDEODRIVER", ",".join(found) or "x11")
     try:
-        yield
+        with warnings.catch_warnings():
+            # Gymnasium only warns of an environment that cannot be shown, and calls it all the same.
+            warnings.filterwarnings("error", ".*not in the possible render_modes")
+            yield
     except (UsageError, EnvironmentFault) as fault:
         cause, pygame = fault.__cause__, sys.modules.get("pygame")
+        if isinstance(cause, Warning):
+            raise UsageError(
+                "--render needs an environment that can be shown, whose metadata has the render mode human: "
+                "leave it out"
+            ) from fault
         if isinstance(cause, gym.error.DependencyNotInstalled) and "pygame" in str(cause):
             raise UsageError(
                 "--render needs pygame: pip install -c constraints.txt -e '.[render]'"

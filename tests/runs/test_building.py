@@ -74,6 +74,8 @@ def test_too_few_updates_are_told():
     assert plan_run(Config(engine="fused", total_timesteps=1600 * 50)).choices == []
     (line,) = plan_run(Config(engine="fused", total_timesteps=160 * 499)).choices
     assert line.startswith("only 499 updates fit into 79,840 env steps, too few to learn much")
+    (line,) = plan_run(Config(engine="fused", total_timesteps=160)).choices
+    assert line.startswith("only 1 update fits into 160 env steps")
 
 
 def test_the_threads_in_use_are_told_not_those_that_were_allowed(tmp_path):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from vecac.algorithm.network import ActorCritic
 from vecac.algorithm.rollout import Rollout
+from vecac.environments.vector import Environments
 from vecac.transition import Episode
 
 CALL_SECONDS = 0.2
@@ -26,7 +27,7 @@ class Update(Protocol):
         """The train/ metrics by tag, NaN where undefined; waits for the device."""
 
     def has_finite_gradient(self) -> bool:
-        """Whether the parameters still are numbers; waits for the device."""
+        """Whether the gradient was finite, as its norm tells; waits for the device."""
 
 
 @dataclass
@@ -84,7 +85,9 @@ class Engine(Protocol):
             A line for the user on each thing that does not go on as it was.
 
         Raises:
-            UsageError: the state is another network's or engine's.
+            ValueError: the state is another network's or engine's, as may be TypeError, LookupError,
+                AttributeError, RuntimeError and OverflowError.
+            EnvironmentFault: an environment does not take its part, or cannot begin a new episode.
         """
 
     def caveats(self) -> list[str]:
@@ -106,8 +109,12 @@ class Engine(Protocol):
     def largest_reward(self) -> float:
         """The largest absolute reward of late, as far as it is kept: to tell why learning diverged."""
 
+    @property
+    def environments(self) -> Environments | None:
+        """Gymnasium's, which whoever evaluates may go on with; None where kernels step their own."""
+
     def close(self) -> None:
-        """Give up the environments."""
+        """Give up the environments and threads; may be called twice."""
 
 
 class Learner(Protocol):

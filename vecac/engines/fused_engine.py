@@ -35,7 +35,8 @@ FINISHED = 65_536
 class FusedEngine:
     """Trains on a compiled environment; the results do not depend on the number of threads.
 
-    functions: the environment's reset, step and observe, as they were compiled.
+    functions: the environment's reset, step and observe, as they were compiled. environments: none of
+    Gymnasium's; see Engine.
 
     Args:
         settings: every setting of the loss but td_lambda.
@@ -44,6 +45,8 @@ class FusedEngine:
         num_threads: the most that are used at a time.
         seeds: of the network, the environments and the policy.
     """
+
+    environments: None = None
 
     def __init__(
         self,

@@ -56,8 +56,9 @@ def plan_run(config: Config) -> Plan:
     updates = -(-config.total_timesteps // (config.num_envs * config.n_rollout))
     if updates < FEW_UPDATES:
         choices.append(
-            f"only {updates:,} updates fit into {config.total_timesteps:,} env steps, too few to learn much: "
-            "raise --total-timesteps, or lower --num-envs or --n-rollout"
+            f"only {updates:,} {'update fits' if updates == 1 else 'updates fit'} into "
+            f"{config.total_timesteps:,} env steps, too few to learn much: raise --total-timesteps, or lower "
+            "--num-envs or --n-rollout"
         )
     return Plan(config, device, choices)
 

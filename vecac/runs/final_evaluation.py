@@ -6,7 +6,6 @@ from contextlib import closing
 from functools import partial
 
 from vecac.engines.evaluation import Evaluation, cut_after, evaluate, make_evaluation_environments
-from vecac.engines.gymnasium_engine import GymnasiumEngine
 from vecac.environments.vector import Environments
 from vecac.runs.run import Run
 
@@ -48,8 +47,8 @@ def evaluate_run(run: Run, go_on: Callable[[str, int, int], bool]) -> dict[str, 
 
 
 def _environments(run: Run) -> Environments:
-    config, engine = run.config, run.engine
-    if isinstance(engine, GymnasiumEngine) and config.engine == "async" and cut_after(config) is None:
-        return engine.environments  # starting workers anew would take seconds
-    engine.close()
+    config, own = run.config, run.engine.environments
+    if own is not None and config.engine == "async" and cut_after(config) is None:
+        return own  # starting workers anew would take seconds
+    run.engine.close()
     return make_evaluation_environments(config, config.eval_episodes)
