@@ -132,7 +132,7 @@ def settings_of_runs():
 def check_a_run(changes, engine, capsys, monkeypatch):
     changes = {name: value for name, value in changes.items() if is_bearable(name, value)}
     options = TINY | {"engine": engine} | changes
-    monkeypatch.setattr("vecac.shell.command_line._parse", lambda *_: {**options, "resume": None})
+    monkeypatch.setattr("vecac.shell.command_line.parse_flags", lambda *_: {**options, "resume": None})
     ending(vecac.train.main, [], capsys)
     assert not [path for path in Path().iterdir() if path.name != "logs"]
 
@@ -291,7 +291,7 @@ def test_checkpoints_with_one_wrong_value_at_length(engine, learner, elsewhere, 
 def test_run_names_cannot_leave_the_log_folder(name, elsewhere, capsys, monkeypatch):
     options = TINY | {"engine": "fused", "eval_episodes": 0, "total_timesteps": 1}
     values = {**options, "run_name": name, "resume": None}
-    monkeypatch.setattr("vecac.shell.command_line._parse", lambda *_: values)
+    monkeypatch.setattr("vecac.shell.command_line.parse_flags", lambda *_: values)
     before = {*Path("logs").glob("*")}
     code = ending(vecac.train.main, [], capsys)
     made = {*Path("logs").glob("*")} - before

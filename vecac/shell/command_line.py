@@ -24,12 +24,10 @@ def run_command(
     defaults: Callable[[dict[str, Any]], Any] = lambda values: None,
     groups: Mapping[str, str] = MappingProxyType({}),
 ) -> int:
-    """Parse argv into values for the fields of `options`, a dataclass, and work; returns the exit code.
+    """Parse argv as `parse_flags` does, and work on the values; returns the exit code.
 
-    The first line of the dataclass's docstring is what --help says the command does. What `defaults`
-    makes of the values, if it is not None, is an instance that takes the place of the dataclass's own
-    defaults: argv is parsed once more. `groups` has the first field of each
-    group in --help, and the group's title.
+    What `defaults` makes of the values, if it is not None, takes the place of the dataclass's own
+    defaults: argv is parsed once more.
 
     An error that vecac explains is one line on standard error: exit code 2 for what the user gave,
     1 for a run that failed. tyro's own messages, on values that it cannot parse, exit with 2.
@@ -41,37 +39,22 @@ def run_command(
     here = str(Path.cwd())
     if here not in sys.path:  # so that module:Id-v0 is found as under python -m
         sys.path.insert(0, here)
-    try:
-        with warnings.catch_warnings():
-            warnings.showwarning = _show_warning
-            return work(_parse(options, prog, argv, defaults, groups))
-    except UsageError as error:
-        return _explain(error, BAD_INPUT)
-    except RunFault as error:
-        return _explain(error, FAILED)
-    except KeyboardInterrupt:  # before the run, or the evaluation, took charge of signals
-        return INTERRUPTED
-
-
-def _parse(
-    options: type,
-    prog: str,
-    argv: Sequence[str] | None,
-    defaults: Callable[[dict[str, Any]], Any],
-    groups: Mapping[str, str],
-) -> dict[str, Any]:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["--version"]:
         print(f"vecac {vecac.__version__}")
         raise SystemExit(0)
-    values = parse_flags(options, prog, arguments, None, groups)
-    default = defaults(values)
-    return values if default is None else parse_flags(options, prog, arguments, default, groups)
-
-
-def _explain(error: Exception, code: int) -> int:
-    print("error: " + " ".join(str(error).split()), file=sys.stderr)
-    return code
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            values = parse_flags(options, prog, arguments, None, groups)
+            if (default := defaults(values)) is not None:
+                values = parse_flags(options, prog, arguments, default, groups)
+            return work(values)
+    except (UsageError, RunFault) as error:
+        print("error: " + " ".join(str(error).split()), file=sys.stderr)
+        return BAD_INPUT if isinstance(error, UsageError) else FAILED
+    except KeyboardInterrupt:  # before the run, or the evaluation, took charge of signals
+        return INTERRUPTED
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:

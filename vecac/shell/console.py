@@ -15,10 +15,8 @@ from tqdm import tqdm
 LINE_SECONDS = 5.0
 """Time between two progress lines where there is no terminal to redraw."""
 
-
 PATIENCE_SECONDS = 1.0
 """How long to wait for something without a word."""
-
 
 LAYOUTS = (
     (80, "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}]"),
@@ -30,16 +28,10 @@ LAYOUTS = (
 
 
 class Console:
-    """Prints lines and the progress of a run to standard output.
-
-    Args:
-        total: env steps of the whole run.
-        quiet: print nothing at all.
-    """
+    """Prints lines and the progress of a run of `total` env steps; when quiet, nothing but warnings."""
 
     def __init__(self, total: int, quiet: bool) -> None:
-        self._total = total
-        self._quiet = quiet
+        self._total, self._quiet = total, quiet
         self._bar: tqdm[Any] | None = None
         self._printed_at = time.monotonic()
 
@@ -77,26 +69,20 @@ class Console:
             self.line(f"... took {time.monotonic() - start:.0f} s")
 
     def progress(self, env_steps: int, env_steps_per_s: float, mean_return: float) -> None:
-        """Show how far the run is: redraw the bar, or print a line every few seconds."""
-        if self._quiet:
-            return
-        if sys.stdout.isatty():
-            self._redraw(_mean_return(mean_return), env_steps, self._total, " steps")
-        elif time.monotonic() - self._printed_at >= LINE_SECONDS:
-            left = (self._total - env_steps) / env_steps_per_s if env_steps else math.inf
-            self.line(
-                f"{env_steps:,} of {self._total:,} env steps, {env_steps_per_s:,.0f} a second, "
-                f"{_mean_return(mean_return)}, {max(0.0, left):.0f} s left"
-            )
+        """Show how far the run is."""
+        text = "no episode yet" if math.isnan(mean_return) else f"mean return {mean_return:.1f}"
+        left = (self._total - env_steps) / env_steps_per_s if env_steps else math.inf
+        line = (
+            f"{env_steps:,} of {self._total:,} env steps, {env_steps_per_s:,.0f} a second, {text}, "
+            f"{max(0.0, left):.0f} s left"
+        )
+        self._show(line, text, env_steps, self._total, " steps")
 
     def evaluation(self, what: str, episodes: int, total: int, steps: int) -> None:
-        """Show how far an evaluation is: redraw the bar, or print a line every few seconds."""
-        if self._quiet:
-            return
-        if sys.stdout.isatty():
-            self._redraw(f"evaluating ({what})", episodes, total, " episodes")
-        elif time.monotonic() - self._printed_at >= LINE_SECONDS:
-            self.line(f"evaluating ({what}): {episodes} of {total} episodes, {steps:,} steps")
+        """Show how far an evaluation is."""
+        text = f"evaluating ({what})"
+        line = f"{text}: {episodes} of {total} episodes, {steps:,} steps"
+        self._show(line, text, episodes, total, " episodes")
 
     def close(self) -> None:
         """Take the bar away."""
@@ -104,28 +90,31 @@ class Console:
             self._bar.close()
             self._bar = None
 
-    def _redraw(self, text: str, done: int, total: int, unit: str) -> None:
+    def _show(self, line: str, text: str, done: int, total: int, unit: str) -> None:
+        """Redraw the bar with the text; where there is no terminal, print the line every few seconds."""
+        if self._quiet:
+            return
+        if not sys.stdout.isatty():
+            if time.monotonic() - self._printed_at >= LINE_SECONDS:
+                self.line(line)
+            return
         if self._bar is not None and self._bar.unit != unit:
             self.close()
         # A terminal may say it has no columns, and tqdm would show none: this says 80 then.
         width = shutil.get_terminal_size().columns
         layout = next(layout for least, layout in LAYOUTS if width >= least)
-        bar = self._bar
-        if bar is None:
-            bar = self._bar = tqdm(
-                desc=text,
+        if self._bar is None:
+            self._bar = tqdm(
                 total=total,
                 unit=unit,
                 unit_scale=True,
                 file=sys.stdout,
                 ncols=width,
                 bar_format=layout,
+                desc=text,
                 leave=False,  # what the run prints next says more than half a bar
             )
+        bar = self._bar
         bar.ncols, bar.bar_format = width, layout
         bar.set_description_str(text, refresh=False)
         bar.update(min(done, total) - bar.n)  # beyond its total, tqdm shows no bar
-
-
-def _mean_return(mean_return: float) -> str:
-    return "no episode yet" if math.isnan(mean_return) else f"mean return {mean_return:.1f}"

@@ -4,9 +4,9 @@ What tyro does not do by itself is here: flags in groups, whole numbers typed as
 meant by a flag that there is not.
 """
 
-import dataclasses
+from collections import ChainMap
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import tyro
 from tyro.constructors import (
@@ -29,12 +29,9 @@ def parse_flags(
 ) -> dict[str, Any]:
     """The values of all fields of `options`, a dataclass: from the arguments, else from the default.
 
-    Args:
-        options: the first line of its docstring is what --help says the command does.
-        prog: how the command is called.
-        arguments: what was typed after that.
-        default: an instance of `options`; None for the defaults of its fields.
-        groups: the first field of each group in --help, and the group's title; empty for no groups.
+    --help calls the command `prog`, says what it does by the first line of the dataclass's docstring, and
+    shows the flags in groups: the first field of each, and its title. `default` is an instance of the
+    dataclass; None for the defaults of its fields.
 
     Raises:
         UsageError: an argument is no flag.
@@ -44,8 +41,7 @@ def parse_flags(
     registry.primitive_rule(_whole_numbers)
     structs = _structs(options, default, groups)
     registry.struct_rule(lambda info: structs.get(info.type))
-    values: Any
-    values, unknown = tyro.cli(
+    parsed: tuple[Any, list[str]] = tyro.cli(
         options,
         prog=prog,
         description=f"{(options.__doc__ or '').splitlines()[0]} --version prints vecac's version.",
@@ -54,10 +50,10 @@ def parse_flags(
         config=(tyro.conf.OmitArgPrefixes,),  # a group's title is no part of its flags
         return_unknown_args=True,
     )
+    values, unknown = parsed
     if unknown:
         raise UsageError(_explain_unknown(unknown, options))
-    parsed: dict[str, Any] = values
-    return parsed
+    return dict(values)
 
 
 def _structs(options: type, default: Any, groups: Mapping[str, str]) -> dict[Any, StructConstructorSpec]:
@@ -70,23 +66,19 @@ def _structs(options: type, default: Any, groups: Mapping[str, str]) -> dict[Any
     assert isinstance(spec, StructConstructorSpec)
     if not groups:
         return {options: StructConstructorSpec(dict, spec.fields)}
-    members: dict[str, list[StructFieldSpec]] = {}
-    for field in spec.fields:
-        if field.name in groups:
-            title = groups[field.name]
-            members[title] = []
-        members[title].append(field)
-    kinds = {title: type(title, (), {"__doc__": ""}) for title in members}
-    structs: dict[Any, StructConstructorSpec] = {
-        kinds[title]: StructConstructorSpec(dict, tuple(fields)) for title, fields in members.items()
-    }
-    parts = tuple(StructFieldSpec(title, kind, MISSING_NONPROP) for title, kind in kinds.items())
-    structs[options] = StructConstructorSpec(_merge, parts)
+    structs: dict[Any, StructConstructorSpec] = {}
+    parts, names = [], [field.name for field in spec.fields]
+    starts = [names.index(first) for first in groups]
+    for title, start, end in zip(groups.values(), starts, [*starts[1:], None], strict=True):
+        kind = type(title, (), {"__doc__": ""})
+        structs[kind] = StructConstructorSpec(dict, spec.fields[start:end])
+        parts.append(StructFieldSpec(title, kind, MISSING_NONPROP))
+    structs[options] = StructConstructorSpec(_merge, tuple(parts))
     return structs
 
 
 def _merge(**parts: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for part in parts.values() for name, value in part.items()}
+    return dict(ChainMap(*parts.values()))
 
 
 def _whole_numbers(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[int] | None:
@@ -115,21 +107,17 @@ def _whole_number(text: str) -> int:
 def _explain_unknown(unknown: Sequence[str], options: type) -> str:
     """One line on arguments that are no flags; the values that follow such a flag are passed over."""
     typed = [argument.partition("=")[0] for argument in unknown if argument.startswith("--")] or unknown[:1]
-    names = _names(options)
-    lines = []
+    told = []
     for argument in dict.fromkeys(typed):
-        meant = nearest(argument.strip("-").replace("-", "_"), names)
-        lines.append(argument + (f" (did you mean {flag(meant)}?)" if meant else ""))
-    return f"unrecognized: {', '.join(lines)}; --help shows every flag"
+        meant = nearest(argument.strip("-").replace("-", "_"), _names(options))
+        told.append(argument + (f" (did you mean {flag(meant)}?)" if meant else ""))
+    return f"unrecognized: {', '.join(told)}; --help shows every flag"
 
 
 def _names(options: type) -> list[str]:
     """The fields of the dataclass that are flags, and no_field for each that can be switched off."""
     names = []
-    hints = get_type_hints(options, include_extras=True)
-    for field in dataclasses.fields(options):
-        hint = hints[field.name]
-        if get_origin(hint) is Annotated and tyro.conf.Positional in get_args(hint):
-            continue
-        names += [field.name, f"no_{field.name}"] if hint is bool else [field.name]
+    for name, hint in get_type_hints(options, include_extras=True).items():
+        if tyro.conf.Positional not in get_args(hint):
+            names += [name, f"no_{name}"] if hint is bool else [name]
     return names

@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -25,9 +25,7 @@ class StopRequest:
             self._previous = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
@@ -39,16 +37,11 @@ class StopRequest:
         """130 for SIGINT, 143 for SIGTERM, and deaf to both from here on: the process is about to end."""
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
-        return _exit_code(self.signal_number or signal.SIGINT)
+        return 128 + (self.signal_number or signal.SIGINT)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self.signal_number is not None:
             for child in multiprocessing.active_children():
                 child.kill()
-            os._exit(_exit_code(number))
+            os._exit(128 + number)
         self.signal_number = number
-
-
-def _exit_code(signal_number: int) -> int:
-    """The shell's convention for a process that a signal ended."""
-    return 128 + signal_number

@@ -14,35 +14,41 @@ def describe_start(config: Config, device: str, run_dir: Path) -> str:
         "async": f"async, {config.start_method} start, {config.autoreset_mode}",
         "fused": "fused",
     }.get(config.engine, f"{config.engine}, {config.autoreset_mode}")
-    lines = [
-        f"vecac {vecac.__version__}: {config.env_id}, {config.num_envs} environments "
-        f"({backend}), learning on {device} ({config.learner}) with {config.num_threads} CPU thread(s)",
-        f"run folder: {run_dir}",
-        f"watch it:   tensorboard --logdir {shlex.quote(str(run_dir))}",
-    ]
-    return "\n".join(lines)
+    return (
+        f"vecac {vecac.__version__}: {config.env_id}, {config.num_envs} environments ({backend}), "
+        f"learning on {device} ({config.learner}) with {config.num_threads} CPU thread(s)\n"
+        f"run folder: {run_dir}\n"
+        f"watch it:   tensorboard --logdir {shlex.quote(str(run_dir))}"
+    )
 
 
 def describe_result(result: Result) -> str:
     """How the run ended, what it learned, and how to see it again."""
-    ending = {"target_reached": "target reached"}.get(result.stop_reason, result.stop_reason)
+    last, best = result.eval_return_mean, result.eval_best_return_mean
     lines = [
-        f"{ending}: {result.env_steps:,} env steps in {result.seconds:.1f} s "
+        f"{result.stop_reason.replace('_', ' ')}: {result.env_steps:,} env steps in {result.seconds:.1f} s "
         f"({result.env_steps_per_s:,.0f} a second), {result.episodes:,} episodes"
     ]
     if result.solved_at_env_steps is not None:
         lines.append(
             f"solved after {result.solved_at_env_steps:,} env steps, {result.solved_at_seconds:.1f} s"
         )
-    if result.eval_return_mean is not None:
-        last = _returns(result.eval_return_mean, result.eval_return_std)
-        sampled = _returns(result.eval_sampled_return_mean, result.eval_sampled_return_std)
+    if last is not None:
         lines.append(
-            f"evaluation over {result.eval_episodes} episodes: greedy {last}, sampled {sampled} "
-            "(mean return, standard deviation)"
+            f"evaluation over {result.eval_episodes} episodes: greedy {last:.1f} +- "
+            f"{result.eval_return_std:.1f}, sampled {result.eval_sampled_return_mean:.1f} +- "
+            f"{result.eval_sampled_return_std:.1f} (mean return, standard deviation)"
         )
     if result.best_env_steps is not None and result.best_env_steps != result.env_steps:
-        lines.append(_describe_best(result))
+        lines.append(
+            f"best parameters, after {result.best_env_steps:,} env steps (mean return "
+            f"{result.best_return_mean:.1f} in training)"
+        )
+        if best is not None:
+            lines[-1] += (
+                f": greedy {best:.1f} +- {result.eval_best_return_std:.1f}, sampled "
+                f"{result.eval_best_sampled_return_mean:.1f} +- {result.eval_best_sampled_return_std:.1f}"
+            )
     if result.eval_cut_episodes:
         lines.append(
             f"{result.eval_cut_episodes} episodes of these evaluations did not end and were cut "
@@ -51,28 +57,7 @@ def describe_result(result: Result) -> str:
     run_dir = shlex.quote(str(result.run_dir))
     if result.stop_reason == "interrupted":
         lines.append(f"go on with it: python -m vecac.train --resume {run_dir}")
-    better = " --checkpoint latest" if _is_last_better(result) else ""
+    is_last_better = last is not None and best is not None and last > best
+    better = " --checkpoint latest" if is_last_better else ""
     lines.append(f"play it again: python -m vecac.evaluate {run_dir}{better}")
     return "\n".join(lines)
-
-
-def _describe_best(result: Result) -> str:
-    """The parameters of best.pt beside the last ones."""
-    line = (
-        f"best parameters, after {result.best_env_steps:,} env steps (mean return "
-        f"{result.best_return_mean:.1f} in training)"
-    )
-    if result.eval_best_return_mean is None:
-        return line
-    greedy = _returns(result.eval_best_return_mean, result.eval_best_return_std)
-    sampled = _returns(result.eval_best_sampled_return_mean, result.eval_best_sampled_return_std)
-    return f"{line}: greedy {greedy}, sampled {sampled}"
-
-
-def _is_last_better(result: Result) -> bool:
-    last, best = result.eval_return_mean, result.eval_best_return_mean
-    return last is not None and best is not None and last > best
-
-
-def _returns(mean: float | None, std: float | None) -> str:
-    return f"{mean:.1f} +- {std:.1f}"
