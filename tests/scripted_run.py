@@ -50,6 +50,7 @@ class ScriptedEngine:
     def load_state_dict(self, state):
         self.network.load_state_dict(state["network"])
         self.env_steps, self.updates = state["env_steps"], state["updates"]
+        return []
 
     def caveats(self):
         return []
@@ -74,12 +75,11 @@ class ScriptedRun:
         self.dir = folder
         (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
         self.engine = ScriptedEngine()
-        if content is not None:
-            self.engine.load_state_dict(content)
         defaults = {"total_timesteps": 1000, "log_interval": 100, "device": "cuda", "learner": "torch"}
         config = Config(**defaults | settings)
-        state = None if content is None else content["run"]
-        self.recorder = Run(config, folder, self.engine, "cpu", warn, state)
+        self.recorder = Run(config, folder, self.engine, "cpu", warn)
+        if content is not None:
+            self.recorder.load_state_dict(content)
         self.recorder._recorder.writer.flush()
 
     def update(self, env_steps, returns=(), seconds=1.0, loss=None, grad_norm=0.25, **report):

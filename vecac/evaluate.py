@@ -8,7 +8,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -17,7 +17,7 @@ import tyro
 
 from vecac.config import WITHOUT_WORKERS, Config, flag
 from vecac.errors import EnvironmentFault, UsageError
-from vecac.runs.saved_run import best_checkpoint, load_policy
+from vecac.runs.saved_run import load_policy
 from vecac.shell.command_line import run_command
 from vecac.shell.console import Console
 from vecac.shell.stopping import StopRequest
@@ -49,48 +49,39 @@ class EvaluateOptions:
     """Show the episodes in a window, one after another."""
 
     def __post_init__(self) -> None:
-        if self.episodes < 1:
-            raise UsageError(f"{flag('episodes')} must be 1 or more, not {self.episodes}")
-        if self.max_steps < 0:
-            raise UsageError(f"{flag('max_steps')} must be 0 or more, not {self.max_steps}")
-        if self.seed is not None and self.seed < 0:
-            raise UsageError(f"{flag('seed')} must be 0 or more, not {self.seed}")
+        for name, least in (("episodes", 1), ("max_steps", 0), ("seed", 0)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise UsageError(f"{flag(name)} must be {least} or more, not {value}")
 
 
 def _play(
-    options: EvaluateOptions, config: Config, network: "ActorCritic", stop: StopRequest
+    options: EvaluateOptions, policy: str, config: Config, network: "ActorCritic", stop: StopRequest
 ) -> "Evaluation | None":
     """The evaluation that the options ask for; None if a signal cut it off."""
     from vecac.engines.evaluation import evaluate, make_evaluation_environments
 
-    render_mode = "human" if options.render else None
-    with (
-        _window() if options.render else nullcontext(),
-        closing(make_evaluation_environments(config, options.episodes, render_mode)) as environments,
-    ):
+    console, episodes, sampled = Console(0, quiet=options.json), options.episodes, options.sampled
+
+    def go_on(played: int, steps: int) -> bool:
+        console.evaluation(policy, played, episodes, steps)
+        return not stop.requested()
+
+    with ExitStack() as cleanup:
+        if options.render:
+            cleanup.enter_context(_window())
+        made = make_evaluation_environments(config, episodes, "human" if options.render else None)
+        environments = cleanup.enter_context(closing(made))
         sizes = environments.obs_size, environments.num_actions
-        if sizes != (network.fc1.in_features, network.fc_pi.out_features):
+        saved_sizes = network.fc1.in_features, network.fc_pi.out_features
+        if sizes != saved_sizes:
             raise UsageError(
-                f"checkpoint of {config.env_id} has {network.fc1.in_features} observations and "
-                f"{network.fc_pi.out_features} actions, the environment now has {sizes[0]} and {sizes[1]}: "
-                "use the environment that it was trained on"
+                f"checkpoint of {config.env_id} has {saved_sizes[0]} observations and {saved_sizes[1]} "
+                f"actions, the environment now has {sizes[0]} and {sizes[1]}: use the environment that it "
+                "was trained on"
             )
-        console = Console(0, quiet=options.json)
-        policy = "sampled" if options.sampled else "greedy"
-
-        def go_on(episodes: int, steps: int) -> bool:
-            console.evaluation(policy, episodes, options.episodes, steps)
-            return not stop.requested()
-
         with stop, closing(console):
-            return evaluate(
-                network,
-                environments,
-                options.episodes,
-                sampled=options.sampled,
-                seed=config.seed,
-                go_on=go_on,
-            )
+            return evaluate(network, environments, episodes, sampled=sampled, seed=config.seed, go_on=go_on)
 
 
 @contextmanager
@@ -115,24 +106,20 @@ def _window() -> Iterator[None]:
     except (UsageError, EnvironmentFault) as fault:
         cause, pygame = fault.__cause__, sys.modules.get("pygame")
         if isinstance(cause, Warning):
-            raise UsageError(
-                "--render needs an environment that can be shown, whose metadata has the render mode human: "
-                "leave it out"
-            ) from fault
-        if isinstance(cause, gym.error.DependencyNotInstalled) and "pygame" in str(cause):
-            raise UsageError(
-                "--render needs pygame: pip install -c constraints.txt -e '.[render]'"
-            ) from fault
-        if pygame is not None and isinstance(cause, pygame.error):
-            raise UsageError(
-                f"--render cannot open a window: {cause}; run it where there is a display"
-            ) from fault
-        raise
+            what = "needs an environment whose metadata has the render mode human: leave it out"
+        elif isinstance(cause, gym.error.DependencyNotInstalled) and "pygame" in str(cause):
+            what = "needs pygame: pip install -c constraints.txt -e '.[render]'"
+        elif pygame is not None and isinstance(cause, pygame.error):
+            what = f"cannot open a window: {cause}; run it where there is a display"
+        else:
+            raise
+        raise UsageError(f"--render {what}") from fault
 
 
 def _command(values: dict[str, Any]) -> int:
     options = EvaluateOptions(**values)
-    checkpoint = options.checkpoint or best_checkpoint(options.run)
+    has_best = (options.run / "checkpoints" / "best.pt").exists()
+    checkpoint = options.checkpoint or ("best" if has_best else "latest")
     config, network, content = load_policy(options.run, checkpoint)
     if options.seed is not None:
         config = replace(config, seed=options.seed)
@@ -140,15 +127,15 @@ def _command(values: dict[str, Any]) -> int:
         config = replace(config, eval_max_steps=options.max_steps)
     if options.render:
         config = replace(config, engine="sync", **WITHOUT_WORKERS)
-    stop = StopRequest()
-    result = _play(options, config, network, stop)
+    stop, policy = StopRequest(), "sampled" if options.sampled else "greedy"
+    result = _play(options, policy, config, network, stop)
     if result is None:
         return stop.exit_code()
     summary = {
         "env_id": config.env_id,
         "checkpoint": checkpoint,
         "env_steps": content["env_steps"],
-        "policy": "sampled" if options.sampled else "greedy",
+        "policy": policy,
         "return_mean": result.mean,
         "return_std": result.std,
         "episodes": len(result.returns),

@@ -42,11 +42,7 @@ def to_arrays(value: Any) -> Any:
 
 
 def fill(array: NDArray[Any], saved: Tensor) -> None:
-    """Put what `to_tensors` made of an array back into one of the same dtype and shape.
-
-    Raises:
-        ValueError: it is of another dtype or shape; nothing is ever broadcast.
-    """
+    """Put what `to_tensors` made of an array back into one of the same dtype and shape, else ValueError."""
     source = saved.numpy()
     if array.dtype.names:
         source = source.view(array.dtype)
@@ -54,11 +50,7 @@ def fill(array: NDArray[Any], saved: Tensor) -> None:
 
 
 def require_like(value: Any, model: NDArray[Any]) -> NDArray[Any]:
-    """The value, if it is an array of the model's dtype and shape.
-
-    Raises:
-        ValueError: it is not.
-    """
+    """The value as an array, if that has the model's dtype and shape, else ValueError."""
     array = np.asarray(value)
     if array.dtype != model.dtype or array.shape != model.shape:
         raise ValueError(f"{array.dtype} {array.shape} where {model.dtype} {model.shape} belongs")
@@ -66,22 +58,14 @@ def require_like(value: Any, model: NDArray[Any]) -> NDArray[Any]:
 
 
 def require_count(value: Any) -> int:
-    """The value, if it is an int from 0 that fits into 64 bits with its sign.
-
-    Raises:
-        ValueError: it is not.
-    """
+    """The value, if it is an int from 0 that fits into 64 bits with its sign, else ValueError."""
     if type(value) is not int or not 0 <= value < 2**63:
         raise ValueError(f"{value!r} is no count")
     return value
 
 
 def require_number(value: Any) -> float:
-    """The value as a float, if it is one or an int.
-
-    Raises:
-        ValueError: it is neither.
-    """
+    """The value as a float, if it is one or an int, else ValueError."""
     if type(value) not in (int, float):
         raise ValueError(f"{value!r} is no number")
     return float(value)

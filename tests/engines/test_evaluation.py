@@ -42,12 +42,13 @@ class Metronomes:
     max_episode_steps = None
 
     def reset(self, seeds=None):
-        self.steps = 0
+        self.steps, self.actions = 0, []
         self.obs = np.zeros((3, 2), np.float32)
         return self.obs
 
     def step(self, action):
         self.steps += 1
+        self.actions += action.tolist()
         ended = self.steps % np.array([1, 2, 3]) == 0
         never, ones = np.zeros(3, np.bool_), np.ones(3, np.float32)
         return Transition(self.obs, ones, ended, never, self.obs, ~never)
@@ -64,12 +65,15 @@ def test_statistics_by_hand():
 
 
 def test_greedy_takes_the_most_probable_and_sampled_draws():
-    greedy = play(config("Echo"), 40)
-    sampled = play(config("Echo"), 40, sampled=True)
-    assert greedy.returns != sampled.returns
-    # The policy prefers action 0 whatever it sees; softmax([1, 0])[0] = 0.731, and half of the bits are 0.
-    assert greedy.mean == pytest.approx(5.0, abs=1.0)
-    assert sampled.mean == pytest.approx(5.0, abs=1.0)
+    network, metronomes = ActorCritic(2, 2), Metronomes()
+    with torch.no_grad():
+        network.fc_pi.bias.copy_(torch.tensor([1.0, 0.0]))  # softmax([1, 0])[0] = 0.731 where all else is 0
+        network.fc_pi.weight.zero_()
+    evaluate(network, metronomes, 300, sampled=False, seed=1)
+    assert set(metronomes.actions) == {0}
+    evaluate(network, metronomes, 300, sampled=True, seed=1)
+    assert len(metronomes.actions) == 900
+    assert metronomes.actions.count(0) / 900 == pytest.approx(0.731, abs=0.05)  # more than 3 deviations
 
 
 def test_evaluation_is_reproducible_and_depends_on_the_seed():

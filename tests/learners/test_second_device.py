@@ -14,7 +14,7 @@ from support import bits, saved
 from vecac.algorithm.network import ActorCritic
 from vecac.algorithm.rollout import Rollout
 from vecac.config import Config
-from vecac.engines.divergence import is_finite
+from vecac.engines.divergence import divergence
 from vecac.engines.evaluation import evaluate
 from vecac.engines.gymnasium_engine import GymnasiumEngine
 from vecac.environments.vector import make_environments
@@ -191,7 +191,7 @@ def test_a_step_waits_once_and_an_update_never(case, meta):
             assert set(waits["update"]) == set(waits["insert"]) == set(waits["finish"]) == {0}
             assert meta.waits == len(waits["act"])
             assert waits_of(meta, report.last_update.read) == 1  # a log row
-            assert waits_of(meta, is_finite, engine, {}) == 6  # a log row or a checkpoint: the parameters
+            assert waits_of(meta, divergence, engine, {}, 1.0) == 6  # row or checkpoint: the parameters
 
 
 def counted(call, device, waits):

@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from vecac.config import Config
+from vecac.errors import UsageError
 from vecac.recording import checkpoint
 from vecac.runs.building import build_run, plan_run
+from vecac.runs.folder_lock import locked
 
 CASES = [
     {"engine": engine, "learner": learner, "seed": seed}
@@ -68,6 +70,15 @@ def test_a_run_changes_nothing_of_its_process(tmp_path, monkeypatch, capsys):
     assert torch.equal(torch.get_rng_state(), before[0])
     assert threading.active_count() == before[1]
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_run_holds_its_folder_until_it_is_closed(tmp_path):
+    run, _ = build_run(plan_run(Config(**CASES[0], log_dir=str(tmp_path))), None, pytest.fail)
+    with pytest.raises(UsageError, match="still running"), locked(run.run_dir):
+        pass
+    run.close()
+    with locked(run.run_dir):
+        pass
 
 
 def test_too_few_updates_are_told():

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from vecac.config import Config
-from vecac.runs.progress import EpisodeStatistics, Progress, Solved
+from vecac.runs.progress import EpisodeStatistics, Progress
 from vecac.transition import Episode
 
 
@@ -19,7 +19,7 @@ def statistics_of(returns):
 def test_without_an_episode_every_mean_is_undefined():
     statistics = EpisodeStatistics()
     assert math.isnan(statistics.mean_return)
-    assert math.isnan(statistics.mean_length)
+    assert math.isnan(statistics.row()["rollout/ep_len_mean"])
     assert statistics.last_100_return_mean is None
     assert statistics.row()["rollout/episodes"] == 0
     assert not statistics.reaches(-math.inf)
@@ -28,7 +28,7 @@ def test_without_an_episode_every_mean_is_undefined():
 def test_99_episodes_have_a_mean_but_not_that_of_100():
     statistics = statistics_of(range(99))  # 0 + ... + 98 = 99 * 49
     assert statistics.mean_return == 49
-    assert statistics.mean_length == 98
+    assert statistics.row()["rollout/ep_len_mean"] == 98
     assert statistics.last_100_return_mean is None
     assert not statistics.reaches(0)
 
@@ -82,11 +82,11 @@ def episodes(*returns):
 def test_solved_is_when_the_threshold_was_first_reached():
     progress = Progress(Config())  # CartPole-v1: 475
     progress.add(episodes(*[475.0] * 99), 100, 1.0)
-    assert progress.solved == Solved()
+    assert progress.solved == (None, None)
     assert progress.goal() == 475.0
     progress.add(episodes(475.0), 200, 2.0)
     progress.add(episodes(500.0), 300, 3.0)
-    assert progress.solved == Solved(200, 2.0)
+    assert progress.solved == (200, 2.0)
     assert progress.goal() is None
 
 
@@ -106,7 +106,7 @@ def test_why_a_run_is_over():
 @pytest.mark.parametrize("state", [(5, None), (None, 1.0), (1.5, 1.0), (-1, 1.0), (5, "now")])
 def test_solved_takes_no_state_that_is_none(state):
     with pytest.raises(ValueError):
-        Solved().load_state_dict(state)
+        Progress(Config()).load_state_dict(state)
 
 
 def test_rows_stand_on_a_grid():

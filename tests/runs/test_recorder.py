@@ -1,10 +1,11 @@
-"""The metrics of the last update are read once, and outlast a resumption."""
+"""The metrics of the last update are read once, and outlast a resumption; each part of it has its owner."""
 
 import math
 
 import pytest
 
-from vecac.runs.recorder import TrainMetrics
+from vecac.config import Config
+from vecac.runs.recorder import Recorder, TrainMetrics
 
 
 class Update:
@@ -44,3 +45,41 @@ def test_they_outlast_a_resumption():
     for wrong in ({"train/joy": 1.0}, {"train/loss": "low"}):
         with pytest.raises((LookupError, ValueError)):
             resumed.load_state_dict(wrong)
+
+
+PARTS = ("statistics", "train_metrics", "solved", "clock", "log", "best_mean")
+
+
+class Owner:
+    def __init__(self):
+        self.state = None
+
+    def load_state_dict(self, state):
+        if state == "wrong":
+            raise TypeError("that is none")
+        self.state = state
+
+
+@pytest.fixture
+def recorder(tmp_path):
+    recorder = Recorder(Config(), tmp_path, None, print)
+    assert tuple(recorder._parts) == PARTS
+    recorder._parts = {name: Owner() for name in PARTS}
+    return recorder
+
+
+def test_every_owner_takes_its_part(recorder):
+    recorder.load_state_dict({name: name for name in PARTS})
+    assert {name: owner.state for name, owner in recorder._parts.items()} == {name: name for name in PARTS}
+
+
+@pytest.mark.parametrize("wrong", PARTS)
+def test_a_part_that_is_none_is_named(recorder, wrong):
+    with pytest.raises(ValueError, match=f"^run.{wrong}: that is none$"):
+        recorder.load_state_dict(dict.fromkeys(PARTS, 1) | {wrong: "wrong"})
+
+
+@pytest.mark.parametrize("run", [5, {}, {"log": 1}, dict.fromkeys((*PARTS, "more"), 1)])
+def test_parts_that_are_missing_or_too_many_are_refused(recorder, run):
+    with pytest.raises(ValueError, match=r"^run has not the parts statistics, "):
+        recorder.load_state_dict(run)

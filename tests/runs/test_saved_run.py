@@ -8,7 +8,7 @@ from vecac.config import Config, flag
 from vecac.errors import UsageError
 from vecac.recording import checkpoint
 from vecac.runs.run_folder import describe_run, write_json
-from vecac.runs.saved_run import MAY_CHANGE, config_to_go_on_with, saved_config, saved_run
+from vecac.runs.saved_run import MAY_CHANGE, config_to_go_on_with, saved_run
 
 ENV_STEPS, TOTAL = 1250, 5000
 
@@ -159,7 +159,7 @@ def test_the_device_is_the_one_asked_for_and_not_what_the_machine_had(run_dir):
     settings = json.loads((run_dir / "config.json").read_text())
     settings |= {"device": "cpu", "device_requested": "cuda"}
     write_json(run_dir / "config.json", settings)
-    assert saved_config(run_dir).device == "cuda"
+    assert config_to_go_on_with(run_dir).device == "cuda"
 
 
 def test_a_folder_of_an_earlier_vecac_lacks_settings_that_came_later(run_dir):
@@ -168,7 +168,7 @@ def test_a_folder_of_an_earlier_vecac_lacks_settings_that_came_later(run_dir):
     for name in ("step_timeout", "device_requested"):
         del settings[name]
     write_json(run_dir / "config.json", settings | {"device": "cuda:1", "a_setting_long_gone": 1})
-    assert saved_config(run_dir) == Config(seed=9, total_timesteps=TOTAL, device="cuda:1")
+    assert config_to_go_on_with(run_dir) == Config(seed=9, total_timesteps=TOTAL, device="cuda:1")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ import json
 import math
 from contextlib import closing
 from dataclasses import replace
-from functools import partial
 
 import pytest
 import torch
@@ -65,9 +64,7 @@ def rewrite(run_dir, **changes):
 
 def go_on(saved, engine, description):
     """As a command does it; returns the lines for the user."""
-    build = partial(Run, saved.config, saved.run_dir, engine, "cpu", print)
-    _, notes = saved.load(engine, build)
-    return [*notes, *saved.note_resumption(engine.env_steps, description)]
+    return saved.go_on(Run(saved.config, saved.run_dir, engine, "cpu", print), description)
 
 
 def description_of(saved, **changes):
@@ -168,6 +165,16 @@ def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(run_dir, damag
     assert {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()} == before
 
 
+def assert_refused(run_dir, run):
+    rewrite(run_dir, run=run)
+    saved = saved_run(run_dir, {})
+    with (
+        engine_of(saved.config) as engine,
+        pytest.raises(UsageError, match=r"latest\.pt does not fit this vecac: run"),
+    ):
+        go_on(saved, engine, description_of(saved))
+
+
 def without(name):
     return {key: value for key, value in RUN.items() if key != name}
 
@@ -199,14 +206,15 @@ def without(name):
     ],
 )
 def test_a_recorders_state_that_is_none_is_refused_before_the_run_goes_on(run_dir, run):
-    rewrite(run_dir, run=run)
-    saved = saved_run(run_dir, {})
-    with (
-        engine_of(saved.config) as engine,
-        pytest.raises(UsageError, match=r"latest\.pt does not fit this vecac: run"),
-    ):
-        go_on(saved, engine, description_of(saved))
+    assert_refused(run_dir, run)
     assert (run_dir / "result.json").exists()
+
+
+@pytest.mark.parametrize("run_dir", ["sync"], indirect=True)
+def test_a_run_that_is_refused_leaves_a_damaged_best_where_it_is(run_dir):
+    (run_dir / "checkpoints" / "best.pt").write_bytes(b"nothing")
+    assert_refused(run_dir, RUN | {"best_mean": 3.5, "log": None})
+    assert (run_dir / "checkpoints" / "best.pt").read_bytes() == b"nothing"
 
 
 @pytest.mark.parametrize("run", [None, RUN | {"solved": (40, 1.5), "train_metrics": {}, "best_mean": 3.5}])

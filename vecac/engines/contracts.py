@@ -91,7 +91,7 @@ class Engine(Protocol):
         """
 
     def caveats(self) -> list[str]:
-        """What a run in this environment cannot do, a line each; asked after `reset`."""
+        """What a run in this environment cannot do, a line each; asked once its episodes have begun."""
 
     def reset(self) -> None:
         """Start the first episodes; called once."""

@@ -10,26 +10,19 @@ LARGE_REWARD = 1e6
 """Scaled rewards from which no learning rate helps: the gradient grows with them until it overflows."""
 
 
-def is_finite(engine: Engine, metrics: Mapping[str, float]) -> bool:
-    """Whether the last update's loss, its gradient and the parameters are numbers; waits for the device.
+def divergence(engine: Engine, metrics: Mapping[str, float], reward_scale: float) -> RunFault | None:
+    """What is not finite of the last update's loss, its gradient and the parameters, and the remedy, if any.
 
-    Args:
-        engine: asked for the parameters.
-        metrics: the train/ metrics of its last update, as far as there are any.
+    It says "by", since on CUDA the update that diverged may be an earlier one. Waits for the device.
+    `metrics` are the train/ metrics of the last update, as far as there are any.
     """
-    numbers = (metrics.get(tag, 0.0) for tag in ("train/loss", "train/grad_norm"))
-    return all(map(math.isfinite, numbers)) and engine.network.is_finite()
-
-
-def divergence(engine: Engine, metrics: Mapping[str, float], reward_scale: float) -> RunFault:
-    """The fault that tells what is not finite, and the remedy; see `is_finite`.
-
-    It says "by", since on CUDA the update that diverged may be an earlier one.
-    """
-    loss, norm = (metrics.get(tag, math.nan) for tag in ("train/loss", "train/grad_norm"))
-    what = "a parameter"
+    loss, norm = (metrics.get(tag, 0.0) for tag in ("train/loss", "train/grad_norm"))
     if not math.isfinite(loss) or not math.isfinite(norm):
         what = f"the loss ({loss}) or its gradient (norm {norm})"
+    elif not engine.network.is_finite():
+        what = "a parameter"
+    else:
+        return None
     reward, remedy = engine.largest_reward(), "lower --learning-rate or set --max-grad-norm"
     if reward * reward_scale > LARGE_REWARD:
         remedy = (

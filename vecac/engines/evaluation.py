@@ -1,4 +1,4 @@
-"""Evaluation of a policy on environments and seeds of its own.
+"""Evaluation of a policy, on seeds that training never uses.
 
 Shapes: N environments.
 """
@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from vecac.algorithm.network import ActorCritic, greedy_action, gumbel_noise, sample_action
 from vecac.config import Config
@@ -113,7 +112,7 @@ def evaluate(
     seed: int,
     go_on: Callable[[int, int], bool] = lambda episodes, env_steps: True,
 ) -> Evaluation | None:
-    """Play episodes, greedily or sampled; None if go_on interrupted it.
+    """Play episodes, at least 1, by sampled or the most probable actions; None if go_on interrupted it.
 
     Every environment plays a number of episodes that is fixed beforehand: taking whichever finish
     first would favour the short ones.
@@ -121,8 +120,6 @@ def evaluate(
     Args:
         network: on any device.
         environments: reset here, on seeds that training never uses, and left in mid-episode.
-        episodes: how many in all, at least 1.
-        sampled: draw actions from the policy; otherwise take the most probable.
         seed: the run's; environments and sampling are seeded from its evaluation child.
         go_on: told the episodes and steps so far before every step.
     """
@@ -138,7 +135,11 @@ def evaluate(
         if not go_on(len(counted), env_steps):
             return None
         logits_NA = network.logits(torch.from_numpy(obs_ND).to(device))
-        step = environments.step(_act(logits_NA, generator if sampled else None).cpu().numpy())
+        if sampled:
+            action_N = sample_action(logits_NA, gumbel_noise(logits_NA.shape, generator))
+        else:
+            action_N = greedy_action(logits_NA)
+        step = environments.step(action_N.cpu().numpy())
         obs_ND, env_steps = environments.obs, env_steps + num_envs
         length_N += step.valid
         # A vector form takes no time limit of ours: there the episode goes on, and counts as another.
@@ -151,10 +152,3 @@ def evaluate(
                 cut += int(cut_N[episode.environment])
                 counted.append(episode)
     return Evaluation([e.episode_return for e in counted], [e.length for e in counted], cut)
-
-
-def _act(logits_NA: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Actions (N,): drawn by the generator, or the most probable ones without one."""
-    if generator is None:
-        return greedy_action(logits_NA)
-    return sample_action(logits_NA, gumbel_noise(logits_NA.shape, generator))

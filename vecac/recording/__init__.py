@@ -1,1 +1,1 @@
-"""What a run leaves behind: metrics, checkpoints, and the folder that holds them."""
+"""What a run leaves behind: metrics, checkpoints, and how their files are written."""

@@ -17,14 +17,10 @@ OF_ONE_RUN = ("env_id", "seed", "hidden_size", "num_envs", "n_rollout")
 
 
 class BestCheckpoint:
-    """Keeps the content of best.pt until it can be written; a file that is none of the run's is put aside.
+    """Keeps the content of best.pt until it can be written; a file of other settings is put aside.
 
     mean: the mean return that came with it; minus infinity before there is any.
     env_steps: when that was; None before there is any.
-
-    Args:
-        path: of best.pt.
-        settings: of the run.
     """
 
     def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
@@ -40,11 +36,13 @@ class BestCheckpoint:
     def load_state_dict(self, state: float) -> None:
         """Go on from a `state_dict`, beside the best.pt of that run."""
         mean = require_number(state)
-        saved = self.content() if math.isfinite(mean) else None
-        if saved is not None:
-            self.mean, self.env_steps = mean, saved["env_steps"]
-        elif math.isfinite(mean):
+        if not math.isfinite(mean):
+            return
+        saved = self.content()
+        if saved is None:
             warnings.warn(f"{self._path} has gone: the best parameters are looked for anew", stacklevel=2)
+        else:
+            self.mean, self.env_steps = mean, saved["env_steps"]
 
     def offer(self, mean: float | None, content: Callable[[], dict[str, Any]]) -> None:
         """Keep what content() gives if the mean is the highest so far; None is no mean."""
@@ -70,11 +68,7 @@ class BestCheckpoint:
         return content
 
     def save(self) -> None:
-        """Write best.pt if it has changed.
-
-        Raises:
-            OSError: it could not be written; the next call tries again.
-        """
+        """Write best.pt if it has changed; after an OSError the next call tries again."""
         if self._unsaved is not None:
             checkpoint.save(self._path, self._unsaved)
             self._unsaved = None

@@ -15,7 +15,7 @@ import torch
 
 from vecac.errors import UsageError
 from vecac.plain import to_tensors
-from vecac.recording.atomic import write_atomically
+from vecac.recording.files import write_atomically
 
 FORMAT_VERSION = 1
 REQUIRED = ("format_version", "config", "network", "optimizer", "env_steps", "updates")
@@ -25,11 +25,7 @@ _DIGEST_SIZE = 64  # in hexadecimal
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
-    """Write the checkpoint so that `path` always holds either the old file or the new one, whole.
-
-    Raises:
-        OSError: it could not be written; the old file is untouched.
-    """
+    """Write the checkpoint as `write_atomically` does."""
     write_atomically(path, encode(content))
 
 

@@ -7,30 +7,18 @@ from vecac.plain import require_count, require_number
 
 
 class RunClock:
-    """Seconds since the first env step, and what happened since the last row; `stop` freezes both.
-
-    row_env_steps: env steps at the last row.
-    """
+    """Seconds since the first env step, and what happened since the last row, at `row_env_steps`."""
 
     def __init__(self) -> None:
-        self._loaded = dict.fromkeys(("seconds", "row_seconds", "collect_seconds", "learn_seconds"), 0.0)
         self.row_env_steps = 0
+        self._before = self._row_before = self._collect_seconds = self._learn_seconds = 0.0
         self.start()
 
     def start(self) -> None:
         """Time goes on from here: from zero, or from where an earlier process was."""
         now = self._saved_at = time.perf_counter()
-        self._started_at = now - self._loaded["seconds"]
-        self._row_at = now - self._loaded["row_seconds"]
-        self._collect_seconds = self._loaded["collect_seconds"]
-        self._learn_seconds = self._loaded["learn_seconds"]
+        self._started_at, self._row_at = now - self._before, now - self._row_before
         self._stopped_at: float | None = None
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from the `state_dict` of a clock in an earlier process."""
-        self._loaded = {name: require_number(state[name]) for name in self._loaded}
-        self.row_env_steps = require_count(state["row_env_steps"])
-        self.start()
 
     def state_dict(self) -> dict[str, Any]:
         """What another clock needs to go on from here."""
@@ -42,16 +30,23 @@ class RunClock:
             "learn_seconds": self._learn_seconds,
         }
 
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from the `state_dict` of a clock in an earlier process."""
+        self._before = require_number(state["seconds"])
+        self._row_before = require_number(state["row_seconds"])
+        self.row_env_steps = require_count(state["row_env_steps"])
+        self._collect_seconds = require_number(state["collect_seconds"])
+        self._learn_seconds = require_number(state["learn_seconds"])
+        self.start()
+
     def add(self, collect_seconds: float, learn_seconds: float) -> None:
         """Count the seconds of both phases into the current row."""
         self._collect_seconds += collect_seconds
         self._learn_seconds += learn_seconds
 
-    def stop(self) -> bool:
-        """Let no more time count; False if it had stopped already."""
-        was_running = self._stopped_at is None
+    def stop(self) -> None:
+        """Let no more time count, but for `is_save_due`."""
         self._stopped_at = self._now()
-        return was_running
 
     def seconds(self) -> float:
         """Since the first env step."""

@@ -4,6 +4,7 @@ import copy
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
+from itertools import product
 
 from vecac.engines.evaluation import Evaluation, cut_after, evaluate, make_evaluation_environments
 from vecac.environments.vector import Environments
@@ -11,14 +12,10 @@ from vecac.runs.run import Run
 
 
 def evaluate_run(run: Run, go_on: Callable[[str, int, int], bool]) -> dict[str, Evaluation]:
-    """Greedy and sampled evaluations, named as in evaluation.RESULT_PREFIXES.
+    """Greedy and sampled evaluations, named as in RESULT_PREFIXES, of a run whose training is over.
 
-    Args:
-        run: whose training is over; its engine gives its environments up.
-        go_on: told an evaluation's name, and its episodes and steps so far, before every step.
-
-    Returns:
-        All of them; none if go_on said no, or if there are no episodes to play.
+    Its engine gives its environments up. go_on is told an evaluation's name, and its episodes and steps so
+    far, before every step; there are no evaluations if it says no, or if there are no episodes to play.
     """
     config, engine, best = run.config, run.engine, run.best.content()
     evaluations: dict[str, Evaluation] = {}
@@ -29,18 +26,18 @@ def evaluate_run(run: Run, go_on: Callable[[str, int, int], bool]) -> dict[str, 
         networks["best_"] = copy.deepcopy(engine.network)
         networks["best_"].load_state_dict(best["network"])
     with closing(_environments(run)) as environments:
-        for name in (prefix + policy for prefix in networks for policy in ("greedy", "sampled")):
+        for prefix, policy in product(networks, ("greedy", "sampled")):
             evaluation = evaluate(
-                networks[name.removesuffix("greedy").removesuffix("sampled")],
+                networks[prefix],
                 environments,
                 config.eval_episodes,
-                sampled=name.endswith("sampled"),
+                sampled=policy == "sampled",
                 seed=config.seed,
-                go_on=partial(go_on, name),
+                go_on=partial(go_on, prefix + policy),
             )
             if evaluation is None:
                 return {}
-            evaluations[name] = evaluation
+            evaluations[prefix + policy] = evaluation
     if best is not None and len(networks) == 1:
         evaluations |= {f"best_{name}": evaluation for name, evaluation in evaluations.items()}
     return evaluations

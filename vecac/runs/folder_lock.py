@@ -1,7 +1,7 @@
 """One process at a time trains in a run folder.
 
 Not by the filelock package: what it locks is a file held open to write, which would keep the disk from being
-remounted read-only, and would stay behind in the folder.
+remounted read-only, and would stay behind in the folder. Windows, which locks no folders, has such a file.
 """
 
 import errno
@@ -45,11 +45,7 @@ def locked(run_dir: Path) -> Iterator[None]:
 
 
 def _lock(run_dir: Path) -> int:
-    """A descriptor that is locked until it is closed.
-
-    Raises:
-        BlockingIOError: another process has it.
-    """
+    """A descriptor that is locked until it is closed; BlockingIOError if another process has it."""
     if sys.platform == "win32":
         import msvcrt
 
@@ -63,7 +59,6 @@ def _lock(run_dir: Path) -> int:
     import fcntl
 
     _close_in_children()
-    # The folder itself, opened to read: an open file to write would keep its disk from being remounted.
     lock = os.open(run_dir, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

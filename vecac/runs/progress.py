@@ -3,7 +3,6 @@
 import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from vecac.config import Config
@@ -24,14 +23,10 @@ class EpisodeStatistics:
 
     def state_dict(self) -> dict[str, Any]:
         """What other statistics need to go on from here."""
-        return {
-            "episodes": self.episodes,
-            "returns": list(self._returns),
-            "lengths": list(self._lengths),
-        }
+        return {"episodes": self.episodes, "returns": [*self._returns], "lengths": [*self._lengths]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a `state_dict`; see Part."""
+        """Go on from a `state_dict`."""
         self.episodes = require_count(state["episodes"])
         self._returns.extend(require_number(number) for number in state["returns"])
         self._lengths.extend(require_count(number) for number in state["lengths"])
@@ -49,11 +44,6 @@ class EpisodeStatistics:
         return _mean(self._returns)
 
     @property
-    def mean_length(self) -> float:
-        """Of the same episodes."""
-        return _mean(self._lengths)
-
-    @property
     def last_100_return_mean(self) -> float | None:
         """Over exactly the last 100 episodes; None before there are 100."""
         return self.mean_return if len(self._returns) == WINDOW else None
@@ -67,52 +57,40 @@ class EpisodeStatistics:
         """The rollout/ metrics."""
         return {
             "rollout/ep_rew_mean": self.mean_return,
-            "rollout/ep_len_mean": self.mean_length,
+            "rollout/ep_len_mean": _mean(self._lengths),
             "rollout/episodes": self.episodes,
         }
-
-
-@dataclass
-class Solved:
-    """When the run first reached its environment's reward threshold; None before."""
-
-    env_steps: int | None = None
-    seconds: float | None = None
-
-    def state_dict(self) -> tuple[int | None, float | None]:
-        """Both numbers."""
-        return self.env_steps, self.seconds
-
-    def load_state_dict(self, state: tuple[int | None, float | None]) -> None:
-        """Go on from a `state_dict`; see Part."""
-        env_steps, seconds = state
-        if (env_steps is None) != (seconds is None):
-            raise ValueError(f"solved at {env_steps} env steps, {seconds} seconds")
-        if env_steps is not None:
-            self.env_steps, self.seconds = require_count(env_steps), require_number(seconds)
 
 
 class Progress:
     """Judges finished episodes: when a row is due, what to stop for, and whether the run is over.
 
-    statistics, solved: what it has seen so far.
-
-    Args:
-        config: total_timesteps, target_return, log_interval, n_rollout, num_envs, and env_id, whose reward
-            threshold says when it is solved.
+    statistics: of the episodes so far. solved: the env steps and seconds at which the run first reached its
+    environment's reward threshold; None before.
     """
 
     def __init__(self, config: Config) -> None:
         self._total, self._target = config.total_timesteps, config.target_return
         self._log_every, self._rollout_rows = config.log_every, config.n_rollout * config.num_envs
         self._threshold = reward_threshold(config.env_id)
-        self.statistics, self.solved = EpisodeStatistics(), Solved()
+        self.statistics = EpisodeStatistics()
+        self.solved: tuple[int, float] | tuple[None, None] = (None, None)
+
+    def state_dict(self) -> tuple[int, float] | tuple[None, None]:
+        """`solved`; the statistics are a part of their own."""
+        return self.solved
+
+    def load_state_dict(self, state: tuple[int, float] | tuple[None, None]) -> None:
+        """Go on from a `state_dict`."""
+        env_steps, seconds = state
+        if env_steps is not None or seconds is not None:
+            self.solved = require_count(env_steps), require_number(seconds)
 
     def add(self, episodes: Sequence[Episode], env_steps: int, seconds: float) -> None:
         """Take in the episodes that finished by an update, which brought the run to env_steps and seconds."""
         self.statistics.add(episodes)
-        if self.solved.env_steps is None and self.statistics.reaches(self._threshold):
-            self.solved.env_steps, self.solved.seconds = env_steps, seconds
+        if self.solved == (None, None) and self.statistics.reaches(self._threshold):
+            self.solved = env_steps, seconds
 
     def stop_reason(self, env_steps: int) -> StopReason | None:
         """Why training is over, or None while it is not."""
@@ -122,8 +100,7 @@ class Progress:
 
     def goal(self) -> float | None:
         """The next mean return of the last 100 episodes at which something has to be noted or done."""
-        is_unsolved = self.solved.env_steps is None and self._threshold is not None
-        goals = [self._threshold if is_unsolved else None, self._target]
+        goals = (self._threshold if self.solved == (None, None) else None, self._target)
         return min((goal for goal in goals if goal is not None), default=None)
 
     def next_row_at(self, row_env_steps: int) -> int:

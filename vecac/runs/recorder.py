@@ -1,4 +1,10 @@
-"""The record of a run while it trains: rows, the best parameters, the last state."""
+"""The record of a run while it trains: rows, the best parameters, the last state.
+
+A checkpoint holds config, the settings; network, optimizer, env_steps and updates of the engine, enough to
+play the policy; and, unless it is only to be played, in `engine` whatever else the next iteration depends on,
+and in `run` a part each of those who keep the record: plain values, which their owner writes by `state_dict`,
+and checks and reads by `load_state_dict`, as new.
+"""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -6,13 +12,11 @@ from typing import Any
 
 from vecac.config import Config
 from vecac.engines.contracts import Engine, Update
-from vecac.engines.divergence import divergence, is_finite
+from vecac.engines.divergence import divergence
 from vecac.engines.evaluation import Evaluation
-from vecac.errors import RunFault
 from vecac.plain import require_number
 from vecac.recording.clock import RunClock
 from vecac.recording.metrics import METRICS
-from vecac.runs.parts import Part, load_parts, policy_content, run_content
 from vecac.runs.progress import Progress
 from vecac.runs.writer import Writer
 
@@ -41,7 +45,7 @@ class TrainMetrics:
         return self.read()
 
     def load_state_dict(self, state: Mapping[str, float]) -> None:
-        """Go on from a `state_dict`; see Part."""
+        """Go on from a `state_dict`."""
         for tag in state:
             METRICS[tag]  # raises on one that there is not
         self._metrics = {tag: require_number(number) for tag, number in state.items()}
@@ -50,33 +54,32 @@ class TrainMetrics:
 class Recorder:
     """Writes down what an engine does, and what can be gone on from; raises where learning has diverged.
 
-    progress, clock, metrics: of the run so far. writer: of its files.
-
-    Args:
-        config: the run's settings.
-        run_dir: its folder.
-        engine: whose state is saved.
-        warn: tells the user what cannot be written.
-        state: `run` of the checkpoint that is gone on from.
-
-    Raises:
-        ValueError: the state is none of a run.
+    progress, clock, metrics: of the run so far. writer: of its files. The arguments are those of Run.
     """
 
-    def __init__(
-        self,
-        config: Config,
-        run_dir: Path,
-        engine: Engine,
-        warn: Callable[[str], None],
-        state: Mapping[str, Any] | None = None,
-    ) -> None:
+    def __init__(self, config: Config, run_dir: Path, engine: Engine, warn: Callable[[str], None]) -> None:
         self._engine, self._settings, self._reward_scale = engine, config.to_dict(), config.reward_scale
         self.progress, self.clock, self.metrics = Progress(config), RunClock(), TrainMetrics()
         self.writer = Writer(run_dir, self._settings, warn)
+        self._parts: dict[str, Any] = {
+            "statistics": self.progress.statistics,
+            "train_metrics": self.metrics,
+            "solved": self.progress,
+            "clock": self.clock,
+            "log": self.writer.log,
+            "best_mean": self.writer.best,  # last: it puts a file aside that is not the run's
+        }
         self._has_diverged = self._has_ended = False
-        if state is not None:
-            load_parts(self._parts(), state)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Have every owner take its part of a checkpoint's `run`; ValueError names one that is none."""
+        if not isinstance(state, Mapping) or set(state) != set(self._parts):
+            raise ValueError(f"run has not the parts {', '.join(self._parts)}")
+        for name, part in self._parts.items():
+            try:
+                part.load_state_dict(state[name])
+            except (ValueError, TypeError, LookupError) as error:
+                raise ValueError(f"run.{name}: {error}") from error
 
     def write_due_row(self) -> None:
         """Log the present state if a row is due; the last one is `finish`'s, which adds the evaluation."""
@@ -94,32 +97,21 @@ class Recorder:
                 evaluation = {"eval/mean_reward": greedy.mean, "eval/mean_ep_length": greedy.mean_length}
             self._write_row(evaluation)
 
-    def _write_row(self, extra: dict[str, float]) -> None:
-        """Log the present state."""
-        env_steps, metrics = self._engine.env_steps, self.metrics.read()
-        row = self.progress.statistics.row() | self.clock.row(env_steps) | metrics
-        updates = {"train/n_updates": self._engine.updates} if metrics else {}
-        self.writer.log.write(env_steps, row | updates | extra)
-
     def offer_best(self) -> None:
         """Keep the parameters, which are known to be numbers, if they are the best so far."""
-        mean = self.progress.statistics.last_100_return_mean
-        self.writer.best.offer(mean, lambda: policy_content(self._settings, self._engine))
+        self.writer.best.offer(self.progress.statistics.last_100_return_mean, self._policy)
 
     def require_numbers(self) -> None:
-        """Raise the fault if learning has diverged."""
-        if not is_finite(self._engine, self.metrics.read()):
-            raise self.divergence()
-
-    def divergence(self) -> RunFault:
-        """The fault to raise; from here on the good checkpoints stay as they are."""
-        self._has_diverged = True
-        metrics = self.metrics.read()
-        return divergence(self._engine, metrics, self._reward_scale)
+        """Raise the RunFault if learning has diverged; the good checkpoints then stay as they are."""
+        fault = divergence(self._engine, self.metrics.read(), self._reward_scale)
+        if fault is not None:
+            self._has_diverged = True
+            raise fault
 
     def save_last(self) -> None:
         """Save the present state, to go on from."""
-        self.writer.save_last(run_content(self._settings, self._engine, self._parts()))
+        run = {name: part.state_dict() for name, part in self._parts.items()}
+        self.writer.save_last({"config": self._settings, **self._engine.state_dict(), "run": run})
 
     def save_end(self) -> None:
         """Save the last state, or what made it useless; once."""
@@ -128,16 +120,22 @@ class Recorder:
         if not self._has_diverged and self._engine.network.is_finite():
             self.save_last()
         elif (rollout := self._engine.last_rollout()) is not None:
-            self.writer.save_offender({"rollout": rollout, **policy_content(self._settings, self._engine)})
+            self.writer.save_offender({"rollout": rollout, **self._policy()})
         self._has_ended = True
 
-    def _parts(self) -> dict[str, Part]:
-        """Who keeps which part of the record; see parts.py."""
+    def _write_row(self, extra: Mapping[str, float]) -> None:
+        env_steps, metrics = self._engine.env_steps, self.metrics.read()
+        row = self.progress.statistics.row() | self.clock.row(env_steps) | metrics
+        updates = {"train/n_updates": self._engine.updates} if metrics else {}
+        self.writer.log.write(env_steps, {**row, **updates, **extra})
+
+    def _policy(self) -> dict[str, Any]:
+        """A checkpoint to play; it shares the engine's memory."""
+        engine = self._engine
         return {
-            "statistics": self.progress.statistics,
-            "train_metrics": self.metrics,
-            "solved": self.progress.solved,
-            "best_mean": self.writer.best,
-            "clock": self.clock,
-            "log": self.writer.log,
+            "config": self._settings,
+            "network": engine.network.state_dict(),
+            "optimizer": engine.optimizer_state(),
+            "env_steps": engine.env_steps,
+            "updates": engine.updates,
         }

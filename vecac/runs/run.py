@@ -1,7 +1,4 @@
-"""A run that owns no process: advanced, recorded, finished by whoever drives it.
-
-It has no signal handler, no console and no process-wide setting.
-"""
+"""A run that owns no process: advanced, recorded, finished by whoever drives it."""
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -21,49 +18,44 @@ from vecac.runs.run_folder import Result
 class Run:
     """An engine that trains, and the record of it.
 
-    config, run_dir, engine: as given. best: the best parameters so far.
+    best: the best parameters so far. resources: what `close` gives up, such as engine and lock.
 
     Args:
-        config: the run's settings.
-        run_dir: its folder.
-        engine: as new, or loaded.
+        config: with everything decided that was left open.
+        run_dir: as `create_run_folder` made it.
+        engine: as new.
         device: the one in use, for result.json.
         warn: tells the user what goes wrong but ends nothing.
-        state: `run` of the checkpoint that it goes on from.
-
-    Raises:
-        ValueError: the state is none of a run.
     """
 
     def __init__(
-        self,
-        config: Config,
-        run_dir: Path,
-        engine: Engine,
-        device: str,
-        warn: Callable[[str], None],
-        state: Mapping[str, Any] | None = None,
+        self, config: Config, run_dir: Path, engine: Engine, device: str, warn: Callable[[str], None]
     ) -> None:
         self.config, self.run_dir, self.engine, self._device = config, run_dir, engine, device
-        self._recorder = Recorder(config, run_dir, engine, warn, state)
+        self._recorder = Recorder(config, run_dir, engine, warn)
         self._progress, self._clock = self._recorder.progress, self._recorder.clock
         self.best = self._recorder.writer.best
-        self._resources = ExitStack()
+        self.resources = ExitStack()
 
-    def owns(self, resources: ExitStack) -> None:
-        """Give up what it is made of, such as the engine and the folder's lock, when it is closed."""
-        self._resources = resources
+    def load_state_dict(self, content: dict[str, Any]) -> list[str]:
+        """Go on from a checkpoint's content instead of new; returns lines for the user.
+
+        Raises:
+            ValueError: it is of another network, engine or run; see also Engine.load_state_dict.
+        """
+        notes = self.engine.load_state_dict(content)
+        if not self.engine.network.is_finite():
+            raise ValueError("its parameters are not finite")
+        if content["run"] is not None:  # as in the checkpoint of a run that has not begun
+            self._recorder.load_state_dict(content["run"])
+        return notes
 
     def close(self) -> None:
-        """Give up the environments, threads and folder."""
-        self._resources.close()
+        """Give up its resources."""
+        self.resources.close()
 
     def start(self, is_new: bool) -> list[str]:
-        """Begin the first episodes of a new run; from here on time counts.
-
-        Returns:
-            Lines on what a run in this environment cannot do.
-        """
+        """From here on time counts; a new run begins its first episodes. Returns the engine's caveats."""
         if is_new:
             self.engine.reset()
         caveats = self.engine.caveats()
@@ -77,7 +69,7 @@ class Run:
         return self._progress.stop_reason(self.engine.env_steps)
 
     def advance(self) -> None:
-        """Collect and update, for a fraction of a second at most, and record what came of it.
+        """Collect and update, for about CALL_SECONDS unless a step is slow, and record what came of it.
 
         Raises:
             RunFault: an environment failed, or learning diverged.
@@ -96,20 +88,16 @@ class Run:
         self._clock.add(report.collect_seconds, report.learn_seconds)
         self._progress.add(report.episodes, self.engine.env_steps, self._clock.seconds())
         if report.diverged:
-            raise self._recorder.divergence()
+            self._recorder.require_numbers()
         self._recorder.write_due_row()
         if self._clock.is_save_due(self.config.checkpoint_interval):
             self._recorder.require_numbers()
             self._recorder.save_last()
-        else:
-            self._recorder.writer.flush_if_due()
+        elif self._recorder.writer.log.is_flush_due():
+            self._recorder.writer.flush()
 
     def stop(self) -> None:
-        """Training is over: no time counts from here. Saves the last state.
-
-        Raises:
-            RunFault: learning diverged in the last updates.
-        """
+        """Save the last state, since training is over; RunFault if learning diverged in the last updates."""
         self._clock.stop()
         self._recorder.require_numbers()
         self._recorder.save_end()
@@ -125,13 +113,8 @@ class Run:
     ) -> Result:
         """Write the last row, result.json and what could not be written so far, whatever the device does.
 
-        Args:
-            stop_reason: why the run ends.
-            evaluations: named as in evaluation.RESULT_PREFIXES, or nothing.
-            error: what went wrong, if the run failed.
-
-        Returns:
-            The result; a run whose last state could not be read or saved has failed.
+        The evaluations are named as in RESULT_PREFIXES. A run whose last state could not be read or saved
+        has failed, says the result.
         """
         self._clock.stop()
         failures: list[str] = []
@@ -143,12 +126,7 @@ class Run:
             self._recorder.write_last_row(evaluations.get("greedy"))
         if failures:
             stop_reason, error = "failed", error or f"the last state could not be read: {failures[0]}"
-        result = self._result(stop_reason, evaluations, error)
-        failure = self._recorder.writer.finish(result)
-        if failure is not None and error is None:
-            result = self._result("failed", evaluations, failure)
-            self._recorder.writer.correct(result)
-        return result
+        return self._recorder.writer.finish(self._result(stop_reason, evaluations, error))
 
     def _result(
         self, stop_reason: StopReason, evaluations: Mapping[str, Evaluation], error: str | None
@@ -164,8 +142,8 @@ class Run:
             seconds=seconds,
             env_steps_per_s=engine.env_steps / seconds,
             last_100_return_mean=statistics.last_100_return_mean,
-            solved_at_env_steps=solved.env_steps,
-            solved_at_seconds=solved.seconds,
+            solved_at_env_steps=solved[0],
+            solved_at_seconds=solved[1],
             best_env_steps=self.best.env_steps,
             best_return_mean=None if self.best.env_steps is None else self.best.mean,
             **result_fields(evaluations),

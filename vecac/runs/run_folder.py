@@ -20,7 +20,7 @@ from typing import Any
 import vecac
 from vecac.config import Config
 from vecac.errors import UsageError
-from vecac.recording.atomic import write_atomically
+from vecac.recording.files import write_atomically
 
 PACKAGES = ("torch", "gymnasium", "numpy", "tensorboard", "numba")
 
@@ -95,15 +95,15 @@ def create_run_folder(config: Config, fill: Callable[[Path], None]) -> Path:
         UsageError: the log folder cannot be written to.
     """
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    name = "__".join(_safe(part) for part in (config.env_id, config.run_name, str(config.seed), stamp))
-    log_dir = Path(config.log_dir)
+    name = f"{config.env_id}__{config.run_name}__{config.seed}__{stamp}"
+    path = Path(config.log_dir) / re.sub(r"[^A-Za-z0-9._-]", "-", name)
     try:
-        log_dir.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".new-", dir=log_dir) as temporary:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".new-", dir=path.parent) as temporary:
             folder = Path(temporary) / "run"
             (folder / "checkpoints").mkdir(parents=True)
             fill(folder)
-            return _rename(folder, log_dir / name)
+            return _rename(folder, path)
     except OSError as error:
         raise _unusable(config.log_dir, error.errno) from error
 
@@ -122,12 +122,7 @@ def _rename(folder: Path, wanted: Path) -> Path:
 
 
 def describe_run(config: Config, device: str) -> dict[str, Any]:
-    """The content of config.json: every setting as resolved, and what the run was made with.
-
-    Args:
-        config: the settings, resolved.
-        device: the one in use, which need not be the one asked for.
-    """
+    """The content of config.json: every setting, the device in use, and what the run was made with."""
     return {
         **config.to_dict(),
         "device": device,
@@ -155,7 +150,10 @@ def git_commit() -> str | None:
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write a JSON file, whole or not at all; a value that is NaN or infinite becomes null."""
-    plain = {name: _json_number(value) for name, value in content.items()}
+    plain = {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in content.items()
+    }
     write_atomically(path, (json.dumps(plain, indent=2, allow_nan=False) + "\n").encode())
 
 
@@ -181,14 +179,6 @@ def read_config(run_dir: Path) -> dict[str, Any]:
     return settings
 
 
-def _safe(part: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]", "-", part)
-
-
 def _unusable(log_dir: str, error_number: int | None) -> UsageError:
     reason = os.strerror(error_number or 0)
     return UsageError(f"--log-dir {log_dir} cannot be written to: {reason}; name a folder that can")
-
-
-def _json_number(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -3,11 +3,11 @@
 Whatever loads torch is imported inside the functions: a command that only parses flags need not wait.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from vecac.config import Config, flag, require_fields, typed
 from vecac.engines.device_faults import device_error
@@ -16,18 +16,15 @@ from vecac.runs.run_folder import read_config, write_json
 
 if TYPE_CHECKING:
     from vecac.algorithm.network import ActorCritic
-    from vecac.engines.contracts import Engine
+    from vecac.runs.run import Run
 
 MAY_CHANGE = (
     *("total_timesteps", "device", "num_threads", "target_return", "quiet"),
-    *("eval_episodes", "eval_max_steps"),
-    *("log_interval", "checkpoint_interval", "step_timeout"),
+    *("eval_episodes", "eval_max_steps", "log_interval", "checkpoint_interval", "step_timeout"),
 )
 """What a resumed run may do otherwise. Little of it changes what is learned on the way: a raised total
 stretches --anneal-lr; torch rounds otherwise on another device or number of threads; and a policy on another
 kind of device draws other random numbers."""
-
-T = TypeVar("T")
 
 _OF_THE_START = ("versions", "git_commit", "command_line")
 
@@ -45,53 +42,38 @@ class SavedRun:
     content: dict[str, Any]
     notes: Sequence[str]
 
-    def load(self, engine: "Engine", build: Callable[[Mapping[str, Any] | None], T]) -> tuple[T, list[str]]:
-        """Have a new engine, and what is built round it, go on where the saved ones were.
+    def go_on(self, run: "Run", description: Mapping[str, Any]) -> list[str]:
+        """Have a run that is made alike go on where this one was; returns lines for the user.
 
-        Args:
-            engine: just made.
-            build: takes `run` of the checkpoint, which it may find to be none; changes nothing on disk.
-
-        Returns:
-            What was built, and lines for the user.
+        The folder notes that, and the description: what config.json would say of a new run.
 
         Raises:
-            UsageError: the checkpoint is of another network, engine or run.
+            UsageError: the checkpoint is of another network, engine or run, and the folder is as it was; or
+                it cannot be written to.
         """
-        with _explained(self.run_dir / "checkpoints" / "latest.pt"):
-            _require_moments(engine.network, self.content["optimizer"])
-            changes = engine.load_state_dict(self.content)
-            if not engine.network.is_finite():
-                raise ValueError("its parameters are not finite")
-            return build(self.content["run"]), [*self.notes, *changes]
+        try:
+            with _explained(self.run_dir / "checkpoints" / "latest.pt"):
+                _require_moments(run.engine.network, self.content["optimizer"])
+                changes = run.load_state_dict(self.content)
+            return [*self.notes, *changes, *self._note_resumption(run.engine.env_steps, description)]
+        except OSError as error:
+            raise UsageError(f"--resume {self.run_dir} cannot be written to: {error.strerror}") from error
 
-    def note_resumption(self, env_steps: int, description: Mapping[str, Any]) -> list[str]:
-        """Note in the folder that the run goes on; returns lines for the user.
-
-        Args:
-            env_steps: where it does.
-            description: what config.json would say of a new run.
-
-        Raises:
-            UsageError: the folder cannot be written to; nothing has been changed.
-        """
+    def _note_resumption(self, env_steps: int, description: Mapping[str, Any]) -> list[str]:
         first = read_config(self.run_dir)
         kept = {name: first.get(name) for name in _OF_THE_START}
         resumed = {"env_steps": env_steps, **{name: description[name] for name in _OF_THE_START}}
         before = first.get("resumptions")
         resumptions = [*(before if isinstance(before, list) else []), resumed]
-        try:
-            write_json(self.run_dir / "config.json", {**description, **kept, "resumptions": resumptions})
-            (self.run_dir / "result.json").unlink(missing_ok=True)
-        except OSError as error:
-            raise UsageError(f"--resume {self.run_dir} cannot be written to: {error.strerror}") from error
+        write_json(self.run_dir / "config.json", {**description, **kept, "resumptions": resumptions})
+        (self.run_dir / "result.json").unlink(missing_ok=True)
         if kept["versions"] != resumed["versions"]:
             return ["packages have changed since the run was started: its numbers may differ (config.json)"]
         return []
 
 
-def saved_config(run_dir: Path) -> Config:
-    """The settings in a run folder's config.json.
+def config_to_go_on_with(run_dir: Path) -> Config:
+    """The settings in a run folder's config.json, but for --quiet, which holds for one command.
 
     Raises:
         UsageError: there is none, or its settings are not valid.
@@ -99,20 +81,11 @@ def saved_config(run_dir: Path) -> Config:
     settings = read_config(run_dir)
     if "device_requested" in settings:
         settings["device"] = settings["device_requested"]
+    known = {name: settings[name] for name in Config.__dataclass_fields__ if name in settings}
     try:
-        return Config(**{name: settings[name] for name in Config.__dataclass_fields__ if name in settings})
-    except (UsageError, TypeError, ValueError) as error:
+        return replace(Config(**known), quiet=False)
+    except UsageError as error:
         raise UsageError(f"{run_dir / 'config.json'} is damaged: {error}") from error
-
-
-def _config_of(settings: Mapping[str, Any]) -> Config:
-    """The config in a checkpoint; an earlier version had `resume` in it."""
-    return Config(**{name: value for name, value in settings.items() if name != "resume"})
-
-
-def config_to_go_on_with(run_dir: Path) -> Config:
-    """The saved settings, but for --quiet, which holds for one command."""
-    return replace(saved_config(run_dir), quiet=False)
 
 
 def saved_run(run_dir: Path, changes: Mapping[str, Any]) -> SavedRun:
@@ -132,9 +105,13 @@ def saved_run(run_dir: Path, changes: Mapping[str, Any]) -> SavedRun:
         raise UsageError(
             f"checkpoint {path} can be evaluated, but not resumed: use one that is called latest.pt"
         )
-    with _explained(path):
-        of_checkpoint = _config_of(content["config"])
-    _require_same_run(path, of_checkpoint, saved)
+    of_checkpoint = _config_of(path, content).to_dict()
+    for name, of_folder in saved.to_dict().items():
+        if name not in MAY_CHANGE and of_checkpoint[name] != of_folder:
+            raise UsageError(
+                f"checkpoint {path} is of {flag(name)} {of_checkpoint[name]}, but the run folder's "
+                f"config.json says {of_folder}: put the run's own files back"
+            )
     changed = replace(saved, **changes)
     if changed.total_timesteps < saved.total_timesteps:
         raise UsageError(
@@ -142,11 +119,6 @@ def saved_run(run_dir: Path, changes: Mapping[str, Any]) -> SavedRun:
             "it can only be raised"
         )
     return SavedRun(run_dir, changed, content, _notes(saved, changed, content))
-
-
-def best_checkpoint(run_dir: Path) -> str:
-    """The name of the checkpoint to play if none is named: the best, or the last before there is one."""
-    return "best" if (run_dir / "checkpoints" / "best.pt").exists() else "latest"
 
 
 def load_policy(run_dir: Path, name: str) -> tuple[Config, "ActorCritic", dict[str, Any]]:
@@ -166,8 +138,8 @@ def load_policy(run_dir: Path, name: str) -> tuple[Config, "ActorCritic", dict[s
             f"{run_dir} has no best checkpoint yet: it takes 100 episodes; use --checkpoint latest"
         )
     content = checkpoint.load(path)
+    config = _config_of(path, content)
     with _explained(path):
-        config = _config_of(content["config"])
         weights = content["network"]
         hidden_size, obs_size = weights["fc1.weight"].shape
         network = ActorCritic(obs_size, len(weights["fc_pi.weight"]), hidden_size)
@@ -195,6 +167,12 @@ def _explained(path: Path) -> Iterator[None]:
         raise UsageError(f"checkpoint {path} does not fit this vecac: {error}") from error
 
 
+def _config_of(path: Path, content: Mapping[str, Any]) -> Config:
+    """The config in a checkpoint; an earlier version had `resume` in it."""
+    with _explained(path):
+        return Config(**{name: value for name, value in content["config"].items() if name != "resume"})
+
+
 def _changes(wanted: Mapping[str, Any], saved: Config) -> dict[str, Any]:
     """Those of the wanted settings that differ from the saved ones."""
     changes = {}
@@ -210,17 +188,6 @@ def _changes(wanted: Mapping[str, Any], saved: Config) -> dict[str, Any]:
             )
         changes[name] = value
     return changes
-
-
-def _require_same_run(path: Path, config: Config, saved: Config) -> None:
-    """Refuse a checkpoint that config.json does not describe."""
-    for name in config.to_dict():
-        of_checkpoint, of_folder = getattr(config, name), getattr(saved, name)
-        if name not in MAY_CHANGE and of_checkpoint != of_folder:
-            raise UsageError(
-                f"checkpoint {path} is of {flag(name)} {of_checkpoint}, but the run folder's config.json "
-                f"says {of_folder}: put the run's own files back"
-            )
 
 
 def _require_moments(network: "ActorCritic", optimizer: Mapping[str, Any]) -> None:

@@ -2,46 +2,37 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from vecac.recording import checkpoint
-from vecac.recording.atomic import write_atomically
 from vecac.recording.best import BestCheckpoint
+from vecac.recording.files import write_atomically
 from vecac.recording.metrics import MetricsLog
-from vecac.recording.saver import Saver
 from vecac.runs.run_folder import Result, write_json
 
 
 class Writer:
-    """Writes rows, checkpoints and the result of a run; whatever cannot be written stays in memory.
+    """Writes rows, checkpoints and the result of a run; what cannot be written is told, and tried again.
 
-    A checkpoint brings the rows before it on disk first, so that it can be gone on from.
+    The user is told once when that begins, and once when it works again. A checkpoint brings the rows
+    before it on disk first, so that it can be gone on from.
 
     log, best: the rows, and the best parameters so far.
-
-    Args:
-        run_dir: the run's folder.
-        settings: the config, which the event file shows too.
-        warn: tells the user what cannot be written.
     """
 
     def __init__(self, run_dir: Path, settings: Mapping[str, Any], warn: Callable[[str], None]) -> None:
-        self._run_dir, self._checkpoints = run_dir, run_dir / "checkpoints"
+        self._run_dir, self._checkpoints, self._warn = run_dir, run_dir / "checkpoints", warn
         self.log = MetricsLog(run_dir, settings)
         self.best = BestCheckpoint(self._checkpoints / "best.pt", settings)
-        self._saver = Saver(warn, str(run_dir))
         self._unsaved_last: bytes | None = None
-
-    def flush_if_due(self) -> None:
-        """Write the rows of the last second or so."""
-        if self.log.is_flush_due():
-            self.flush()
+        self._failure: str | None = None
 
     def flush(self) -> None:
-        """Write whatever is not on disk yet, or warn."""
-        self._saver.attempt(self._save_pending)
+        """Write whatever is not on disk yet."""
+        self._attempt(self._save_pending)
 
     def save_last(self, content: dict[str, Any]) -> None:
         """Have latest.pt hold this content, as it is now, and the rows that lead to it."""
@@ -51,25 +42,40 @@ class Writer:
     def save_offender(self, content: dict[str, Any]) -> None:
         """Write offending_rollout.pt."""
         path = self._checkpoints / "offending_rollout.pt"
-        self._saver.attempt(lambda: checkpoint.save(path, content))
+        self._attempt(lambda: checkpoint.save(path, content))
 
-    def finish(self, result: Result) -> str | None:
-        """Write result.json and whatever is not on disk yet; why that could not be done, if so."""
-        if self._saver.attempt(partial(self._save_all, result)):
-            return None
-        return f"the last state could not be saved in {self._run_dir}: {self._saver.failure}"
+    def finish(self, result: Result) -> Result:
+        """Write result.json and whatever is not on disk yet; a run of which not all can be has failed."""
+        self._attempt(partial(self._save_all, result))
+        if self._failure is not None and result.error is None:
+            error = f"the last state could not be saved in {self._run_dir}: {self._failure}"
+            result = replace(result, stop_reason="failed", error=error)
+            with suppress(OSError):
+                self._write_result(result)
+        return result
 
-    def correct(self, result: Result) -> None:
-        """Replace result.json, if that can be written at least."""
-        with suppress(OSError):
-            write_json(self._run_dir / "result.json", result.to_dict())
+    def _attempt(self, write: Callable[[], None]) -> None:
+        """Call `write`; whether the system refused it, `_failure` says."""
+        try:
+            write()
+        except OSError as error:
+            if self._failure is None:
+                refused = f"{self._run_dir} cannot be written to: {error.strerror}"
+                self._warn(f"{refused}; training goes on, and saving is tried again")
+            self._failure = error.strerror or str(error)
+            return
+        if self._failure is not None:
+            self._warn(f"{self._run_dir} can be written to again")
+            self._failure = None
 
     def _save_all(self, result: Result) -> None:
-        """Write whatever is not on disk yet, and result.json whether the rest can be written or not."""
         try:
             self._save_pending()
         finally:
-            write_json(self._run_dir / "result.json", result.to_dict())
+            self._write_result(result)
+
+    def _write_result(self, result: Result) -> None:
+        write_json(self._run_dir / "result.json", result.to_dict())
 
     def _save_pending(self) -> None:
         """Write whatever is not on disk yet: rows, then the best parameters, then the last state."""

@@ -1,24 +1,38 @@
-"""A file that grows by whole pieces, whatever happens in between."""
+"""Files that are there whole or not at all, and files that grow by whole pieces."""
 
 import errno
 import os
 from pathlib import Path
 
 
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace the file so that, whatever happens, `path` holds the old content or the new one, whole.
+
+    Raises:
+        OSError: it could not be written; the old file is untouched and nothing else is left.
+    """
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
 class GrowingFile:
-    """Collects pieces and appends them to a file.
+    """Collects pieces and appends them to a file, of which `size` bytes are there and stay.
 
     It is opened anew for each write, so that a file or folder that has gone is noticed and not written
-    into the void, and whatever lies behind its known end, such as half a piece, is cut off first.
-
-    Args:
-        path: of the file; the first `flush` makes it if `size` is 0.
-        size: bytes that are there and stay; the first `flush` cuts off what lies behind them.
+    into the void, and whatever lies behind its known end, such as half a piece, is cut off first. The first
+    `flush` makes it if `size` is 0.
     """
 
     def __init__(self, path: Path, size: int = 0) -> None:
-        self.path = path
-        self.size = size
+        self.path, self.size = path, size
         self._pending = bytearray()
 
     @property
