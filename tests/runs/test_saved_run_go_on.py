@@ -226,6 +226,17 @@ def test_a_recorders_state_may_be_that_of_a_new_run_or_of_a_solved_one(run_dir, 
     assert saved.content["run"] == run
 
 
+@pytest.mark.parametrize("run_dir", ["sync"], indirect=True)
+@pytest.mark.parametrize("name", ["progress.csv", "config.json.tmp"])  # read first, written first
+def test_a_folder_that_cannot_be_written_to_is_refused(run_dir, name):
+    saved = saved_run(run_dir, {})
+    (run_dir / name).mkdir()
+    reason = f"^--resume {run_dir} cannot be written to: Is a directory$"
+    with engine_of(saved.config) as engine, pytest.raises(UsageError, match=reason):
+        go_on(saved, engine, description_of(saved))
+    assert (run_dir / "result.json").exists()
+
+
 def test_a_policy_is_read_back(run_dir):
     config, network, content = load_policy(run_dir, "latest")
     assert replace(config, quiet=False) == saved_run(run_dir, {}).config
