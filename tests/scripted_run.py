@@ -92,6 +92,7 @@ class ScriptedRun:
         episodes = [Episode(env_steps, float(number), 7, 0) for number in returns]
         loss = float(env_steps) if loss is None else loss
         self.recorder.record(Report(episodes, update_report(loss, grad_norm), **report))
+        self.recorder.save_if_due()
 
     def break_parameters(self):
         with torch.no_grad():

@@ -96,7 +96,7 @@ WITHOUT_WORKERS: dict[str, Any] = {
 
 GROUPS = {
     next(iter(part.__annotations__)): part.__name__.removesuffix("Settings").lower()
-    for part in Config.__mro__[1:-1]
+    for part in reversed(Config.__mro__[1:-1])
 }
 """The first field of each part, and what it is called in --help and docs/reference.md."""
 

@@ -102,7 +102,9 @@ def _train(
     for line in run.start(is_new):
         console.line(line)
     while (stop_reason := run.stop_reason()) is None and not stop.requested():
-        run.advance()
+        report = run.engine.iterate(*run.until_due())  # collect and update: engines/gymnasium_engine.py
+        run.record(report)
+        run.save_if_due()
         console.progress(*run.progress())
     console.close()
     run.stop()

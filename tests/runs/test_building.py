@@ -33,7 +33,8 @@ def trained(settings, log_dir):
     assert notes == []
     run.start(is_new=True)
     while run.stop_reason() is None:
-        run.advance()
+        run.record(run.engine.iterate(*run.until_due()))
+        run.save_if_due()
     run.stop()
     result = run.finish(run.stop_reason())
     run.close()

@@ -4,7 +4,6 @@ import math
 
 import pytest
 
-from vecac.config import Config
 from vecac.runs.progress import EpisodeStatistics, Progress
 from vecac.transition import Episode
 
@@ -75,12 +74,16 @@ def test_statistics_take_no_state_that_is_none(changes):
         EpisodeStatistics().load_state_dict(statistics_of(range(3)).state_dict() | changes)
 
 
+def progress_of(total=1000, target=None, threshold=475.0, log_every=100, rollout_rows=10):
+    return Progress(total, target, threshold, log_every, rollout_rows)
+
+
 def episodes(*returns):
     return [Episode(0, number, 1, 0) for number in returns]
 
 
 def test_solved_is_when_the_threshold_was_first_reached():
-    progress = Progress(Config())  # CartPole-v1: 475
+    progress = progress_of()
     progress.add(episodes(*[475.0] * 99), 100, 1.0)
     assert progress.solved == (None, None)
     assert progress.goal() == 475.0
@@ -91,13 +94,13 @@ def test_solved_is_when_the_threshold_was_first_reached():
 
 
 def test_the_nearer_goal_comes_first():
-    assert Progress(Config(target_return=100.0)).goal() == 100.0
-    assert Progress(Config(target_return=490.0)).goal() == 475.0
-    assert Progress(Config(env_id="Acrobot-v1", target_return=-90.0)).goal() == -100.0
+    assert progress_of(target=100.0).goal() == 100.0
+    assert progress_of(target=490.0).goal() == 475.0
+    assert progress_of(threshold=-100.0, target=-90.0).goal() == -100.0
 
 
 def test_why_a_run_is_over():
-    progress = Progress(Config(total_timesteps=1000, target_return=5.0))
+    progress = progress_of(target=5.0)
     assert [progress.stop_reason(env_steps) for env_steps in (0, 999, 1000)] == [None, None, "finished"]
     progress.add(episodes(*[5.0] * 100), 500, 1.0)
     assert progress.stop_reason(0) == progress.stop_reason(1000) == "target_reached"
@@ -106,11 +109,11 @@ def test_why_a_run_is_over():
 @pytest.mark.parametrize("state", [(5, None), (None, 1.0), (1.5, 1.0), (-1, 1.0), (5, "now")])
 def test_solved_takes_no_state_that_is_none(state):
     with pytest.raises(ValueError):
-        Progress(Config()).load_state_dict(state)
+        progress_of().load_state_dict(state)
 
 
 def test_rows_stand_on_a_grid():
-    progress = Progress(Config(total_timesteps=1000, log_interval=100, num_envs=2, n_rollout=5))
+    progress = progress_of()
     assert [progress.next_row_at(at) for at in (0, 99, 100, 101)] == [100, 100, 200, 200]
     assert [progress.updates_until_row(at, 0) for at in (0, 81, 95)] == [10, 1, 1]
     assert progress.updates_until_row(960, 900) == 4

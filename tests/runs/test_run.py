@@ -139,7 +139,7 @@ def test_as_many_updates_at_once_as_fit_before_the_next_row(start, env_steps, se
     run.engine.iterate = lambda count, goal: asked.append(count) or Report()
     asked = []
     run.now += 1.0
-    run.recorder.advance()
+    run.recorder.engine.iterate(*run.recorder.until_due())
     assert asked == [expected]
 
 

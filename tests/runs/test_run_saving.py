@@ -193,5 +193,6 @@ def test_the_last_update_before_the_cut_is_what_the_next_row_tells_of(start):
     resumed.recorder.start(is_new=False)
     resumed.engine.env_steps, resumed.now = 100, 60.0
     resumed.recorder.record(Report())
+    resumed.recorder.save_if_due()
     (row,) = resumed.rows()
     assert (row["train/loss"], row["train/n_updates"]) == ("90.0", "1")

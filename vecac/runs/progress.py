@@ -5,8 +5,6 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from vecac.config import Config
-from vecac.environments.registry import reward_threshold
 from vecac.plain import require_count, require_number
 from vecac.transition import WINDOW, Episode
 
@@ -67,12 +65,19 @@ class Progress:
 
     statistics: of the episodes so far. solved: the env steps and seconds at which the run first reached its
     environment's reward threshold; None before.
+
+    Args:
+        total: env steps to train for.
+        target, threshold: mean returns at which the run is over, and solved, if there are such.
+        log_every: env steps between two rows.
+        rollout_rows: T x N.
     """
 
-    def __init__(self, config: Config) -> None:
-        self._total, self._target = config.total_timesteps, config.target_return
-        self._log_every, self._rollout_rows = config.log_every, config.n_rollout * config.num_envs
-        self._threshold = reward_threshold(config.env_id)
+    def __init__(
+        self, total: int, target: float | None, threshold: float | None, log_every: int, rollout_rows: int
+    ) -> None:
+        self._total, self._target, self._threshold = total, target, threshold
+        self._log_every, self._rollout_rows = log_every, rollout_rows
         self.statistics = EpisodeStatistics()
         self.solved: tuple[int, float] | tuple[None, None] = (None, None)
 

@@ -14,6 +14,7 @@ from vecac.config import Config
 from vecac.engines.contracts import Engine, Update
 from vecac.engines.divergence import divergence
 from vecac.engines.evaluation import Evaluation
+from vecac.environments.registry import reward_threshold
 from vecac.plain import require_number
 from vecac.recording.clock import RunClock
 from vecac.recording.metrics import METRICS
@@ -59,7 +60,10 @@ class Recorder:
 
     def __init__(self, config: Config, run_dir: Path, engine: Engine, warn: Callable[[str], None]) -> None:
         self._engine, self._settings, self._reward_scale = engine, config.to_dict(), config.reward_scale
-        self.progress, self.clock, self.metrics = Progress(config), RunClock(), TrainMetrics()
+        goals = config.target_return, reward_threshold(config.env_id)
+        rollout_rows = config.n_rollout * config.num_envs
+        self.progress = Progress(config.total_timesteps, *goals, config.log_every, rollout_rows)
+        self.clock, self.metrics = RunClock(), TrainMetrics()
         self.writer = Writer(run_dir, self._settings, warn)
         self._parts: dict[str, Any] = {
             "statistics": self.progress.statistics,

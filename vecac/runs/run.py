@@ -68,14 +68,10 @@ class Run:
         """Why training is over, or None while it is not."""
         return self._progress.stop_reason(self.engine.env_steps)
 
-    def advance(self) -> None:
-        """Collect and update, for about CALL_SECONDS unless a step is slow, and record what came of it.
-
-        Raises:
-            RunFault: an environment failed, or learning diverged.
-        """
+    def until_due(self) -> tuple[int, float | None]:
+        """For `Engine.iterate`: the updates until a row is due, and the mean return that is waited for."""
         updates = self._progress.updates_until_row(self.engine.env_steps, self._clock.row_env_steps)
-        self.record(self.engine.iterate(updates, self._progress.goal()))
+        return updates, self._progress.goal()
 
     def progress(self) -> tuple[int, float, float]:
         """Env steps, env steps a second, and the mean return: what to show of the run."""
@@ -83,13 +79,20 @@ class Run:
         return env_steps, env_steps / self._clock.seconds(), self._progress.statistics.mean_return
 
     def record(self, report: Report) -> None:
-        """Take in what the engine has done since the last call, and write what is due."""
+        """Take in what the engine has done since the last call, and log the row that is due.
+
+        Raises:
+            RunFault: learning diverged.
+        """
         self._recorder.metrics.take(report.last_update)
         self._clock.add(report.collect_seconds, report.learn_seconds)
         self._progress.add(report.episodes, self.engine.env_steps, self._clock.seconds())
         if report.diverged:
             self._recorder.require_numbers()
         self._recorder.write_due_row()
+
+    def save_if_due(self) -> None:
+        """Save the state, or else the rows, where it is time to; RunFault if learning diverged."""
         if self._clock.is_save_due(self.config.checkpoint_interval):
             self._recorder.require_numbers()
             self._recorder.save_last()
