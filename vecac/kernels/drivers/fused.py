@@ -31,7 +31,6 @@ from vecac.kernels.mathematics.mlp import (
 from vecac.kernels.mathematics.model import update
 from vecac.kernels.mathematics.policy import clear_sums, differentiate, sample, softmax, td_target
 from vecac.kernels.plumbing.block_queue import claim, close, finish, wait
-from vecac.kernels.plumbing.borrowing import borrow
 
 WINDOW = 100
 """Episodes that the mean return is taken over."""
@@ -264,7 +263,6 @@ def iterate(
     Called on any number of threads at a time, with the same queue and each with a share, the block that it
     begins with. Who finishes a round's last block learns.
     """
-    queue, memory = borrow((queue, memory))
     num_blocks = memory.model.works.size
     iteration = wait(queue, 0)
     while iteration < count and not memory.progress[0].paused:

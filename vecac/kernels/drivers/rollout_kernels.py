@@ -19,7 +19,6 @@ from vecac.kernels.mathematics.mlp import (
 )
 from vecac.kernels.mathematics.policy import clear_sums, differentiate, sample, softmax, td_target
 from vecac.kernels.plumbing.block_queue import claim
-from vecac.kernels.plumbing.borrowing import borrow
 
 
 class Memory(NamedTuple):
@@ -72,7 +71,6 @@ def _act_block(memory: Any, block: int, t: int) -> None:
 @njit
 def act(queue: Any, share: int, memory: Any, t: int) -> None:
     """Sample the actions of step t from the policy at obs row t; called as fused.iterate."""
-    queue, memory = borrow((queue, memory))
     num_blocks = memory.model.works.size
     for i in range(num_blocks):
         block = (share + i) % num_blocks
@@ -131,7 +129,6 @@ def _differentiate_block(memory: Any, block: int) -> None:
 @njit
 def differentiate_rollout(queue: Any, share: int, memory: Any) -> None:
     """The gradient and the sums over valid rows, block by block; called as fused.iterate."""
-    queue, memory = borrow((queue, memory))
     num_blocks = memory.model.works.size
     for i in range(num_blocks):
         block = (share + i) % num_blocks
