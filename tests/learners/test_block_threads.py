@@ -6,7 +6,7 @@ import pytest
 from numba import njit
 from support import assert_raises_soon
 
-from vecac.kernels.plumbing.block_queue import queue_size, wait
+from vecac.kernels.plumbing.work_sharing import num_counters, wait
 from vecac.learners.block_threads import BlockThreads
 
 
@@ -25,7 +25,7 @@ def test_every_thread_has_a_share_of_the_blocks(num_threads, num_blocks, shares)
     meeting = threading.Barrier(len(shares), timeout=30)
     calls = []
 
-    def kernel(queue, share, *args):
+    def kernel(counters, share, *args):
         calls.append((share, args))
         meeting.wait()
 
@@ -36,13 +36,13 @@ def test_every_thread_has_a_share_of_the_blocks(num_threads, num_blocks, shares)
     threads.close()
 
 
-def test_each_run_starts_with_an_empty_queue_as_long_as_the_blocks_ask_for():
+def test_each_run_starts_with_counters_of_zero_as_long_as_the_blocks_ask_for():
     threads = BlockThreads(1, 5)
     seen = []
 
-    def kernel(queue, share):
-        seen.append(queue.tolist())
-        queue[:] = 7
+    def kernel(counters, share):
+        seen.append(counters.tolist())
+        counters[:] = 7
 
     threads.run(kernel)
     threads.run(kernel)
@@ -63,39 +63,39 @@ def test_nobody_waits_for_a_thread_that_has_not_begun():
     asleep = threading.Event()
     threads._pool.submit(asleep.wait, 60)
     started = time.monotonic()
-    threads.run(lambda queue, share: None)
+    threads.run(lambda counters, share: None)
     assert time.monotonic() - started < 30
     asleep.set()
     threads.close()
 
 
 @njit(nogil=True)
-def wait_for_a_round(queue):
-    wait(queue, 1)
+def wait_for_a_round(counters):
+    wait(counters, 1)
 
 
 @pytest.mark.parametrize("failing", [0, 2])
 def test_what_a_thread_raises_is_raised_and_nobody_waits_for_its_block(failing):
     threads = BlockThreads(2, 4)
-    wait_for_a_round(np.full(queue_size(4), 1))  # compiles
+    wait_for_a_round(np.full(num_counters(4), 1))  # compiles
     meeting = threading.Barrier(2, timeout=30)
 
-    def fail(queue, share):
+    def fail(counters, share):
         meeting.wait()
         if share == failing:
             raise ZeroDivisionError
-        wait_for_a_round(queue)
+        wait_for_a_round(counters)
 
     assert_raises_soon(ZeroDivisionError, threads.run, fail)
-    threads.run(lambda queue, share: None)  # the next one finds an empty queue and idle threads
-    assert not threads.queue.any()
+    threads.run(lambda counters, share: None)  # the next one finds counters of 0 and idle threads
+    assert not threads.counters.any()
     threads.close()
 
 
 def test_an_error_is_raised_when_no_thread_works_any_more():
     threads, meeting, done = BlockThreads(2, 4), threading.Barrier(2, timeout=30), []
 
-    def fail(queue, share):
+    def fail(counters, share):
         meeting.wait()
         if share == 0:
             raise ZeroDivisionError

@@ -67,7 +67,7 @@ class FusedEngine:
         self._iterations_a_call = max(1, CALL_PRODUCTS * self._threads.count // products)
         self.functions = compile_environment(environment)
         self._begin = specialise(fused.begin, memory, self.functions[0])
-        arguments = (self._threads.queue, 0, memory, 1, math.inf, *self.functions)
+        arguments = (self._threads.counters, 0, memory, 1, math.inf, *self.functions)
         self._iterate = specialise(fused.iterate, *arguments)
 
     @property

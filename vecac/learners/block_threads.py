@@ -1,4 +1,7 @@
-"""Kernels on several threads at once."""
+"""Fork and join: a kernel on a team of threads, which share out its blocks.
+
+How they do so is in kernels/plumbing/work_sharing.py.
+"""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -6,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from vecac.kernels.plumbing.block_queue import abandon, queue_size
+from vecac.kernels.plumbing.work_sharing import abort, num_counters
 from vecac.learners.kernel_parameters import aligned
 
 BLOCKS_A_THREAD = 2
@@ -14,7 +17,7 @@ BLOCKS_A_THREAD = 2
 
 
 class BlockThreads:
-    """Threads that share out blocks; which of them runs a block changes no number.
+    """A team of threads; which of them runs a block changes no number.
 
     Args:
         num_threads: the most to use; the calling thread is one of them.
@@ -23,13 +26,13 @@ class BlockThreads:
 
     def __init__(self, num_threads: int, num_blocks: int) -> None:
         self.count = max(1, min(num_threads, num_blocks // BLOCKS_A_THREAD))
-        self.queue = aligned(queue_size(num_blocks), np.dtype(np.int64))
+        self.counters = aligned(num_counters(num_blocks), np.dtype(np.int64))
         self._shares = [num_blocks * i // self.count for i in range(self.count)]
         self._pool = ThreadPoolExecutor(self.count - 1) if self.count > 1 else None
 
     def run(self, kernel: Callable[..., None], *args: Any) -> None:
-        """Call kernel(queue, share, *args), which must release the GIL, on all threads until all is done."""
-        self.queue.fill(0)
+        """Fork, call kernel(counters, share, *args), which must release the GIL, on all threads, and join."""
+        self.counters.fill(0)
         others = []
         try:
             if self._pool is not None:
@@ -50,7 +53,7 @@ class BlockThreads:
 
     def _call(self, kernel: Callable[..., None], share: int, args: tuple[Any, ...]) -> None:
         try:
-            kernel(self.queue, share, *args)
+            kernel(self.counters, share, *args)
         except BaseException:
-            abandon(self.queue)  # the others would wait for this one's block
+            abort(self.counters)  # the others would wait for this one's block
             raise

@@ -55,8 +55,8 @@ class CompiledLearner:
         self._rollout: Rollout | None = None
         memory = self._memory = self._bind(Rollout(1, 1, obs_size, False, self.device))
         self._prepare = specialise(kernels.prepare, memory)
-        self._act = specialise(kernels.act, self._threads.queue, 0, memory, 0)
-        self._differentiate = specialise(kernels.differentiate_rollout, self._threads.queue, 0, memory)
+        self._act = specialise(kernels.act, self._threads.counters, 0, memory, 0)
+        self._differentiate = specialise(kernels.differentiate_rollout, self._threads.counters, 0, memory)
         self._update = specialise(update, memory.model, 1, 0.1, 1)
 
     @property

@@ -74,7 +74,7 @@ def _differentiate_by_kernels(shared: KernelParameters, rollout: Rollout) -> Non
     memory = kernel_memory(shared.model, np.zeros((NUM_STEPS, NUM_ENVS)), rollout)
     threads = BlockThreads(1, len(shared.model.works))
     specialise(kernels.prepare, memory)(memory)
-    threads.run(specialise(kernels.differentiate_rollout, threads.queue, 0, memory), memory)
+    threads.run(specialise(kernels.differentiate_rollout, threads.counters, 0, memory), memory)
     num_valid = int(np.count_nonzero(rollout.valid_TN))
     specialise(update, memory.model, 1, 0.1, 1)(memory.model, num_valid, 0.0, 1)
 

@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
-from numba.cpython.unsafe.tuple import tuple_setitem
 
 from vecac.kernels.mathematics.mlp import (
     LANES,
@@ -30,7 +29,8 @@ from vecac.kernels.mathematics.mlp import (
 )
 from vecac.kernels.mathematics.model import update
 from vecac.kernels.mathematics.policy import clear_sums, differentiate, sample, softmax, td_target
-from vecac.kernels.plumbing.block_queue import claim, close, finish, wait
+from vecac.kernels.plumbing.numba_internals import tuple_setitem
+from vecac.kernels.plumbing.work_sharing import arrive, complete, try_acquire, wait
 
 WINDOW = 100
 """Episodes that the mean return is taken over."""
@@ -256,21 +256,21 @@ def learn(memory: Any, goal: float) -> Any:
 
 @njit
 def iterate(
-    queue: Any, share: int, memory: Any, count: int, goal: float, reset: Any, step: Any, observe: Any
+    counters: Any, share: int, memory: Any, count: int, goal: float, reset: Any, step: Any, observe: Any
 ) -> None:
     """Collect and learn `count` times, or until `learn` says to stop, which progress.paused then tells.
 
-    Called on any number of threads at a time, with the same queue and each with a share, the block that it
+    Called on any number of threads at a time, with the same counters and each with a share, the block that it
     begins with. Who finishes a round's last block learns.
     """
     num_blocks = memory.model.works.size
-    iteration = wait(queue, 0)
+    iteration = wait(counters, 0)
     while iteration < count and not memory.progress[0].paused:
         for i in range(num_blocks):
             block = (share + i) % num_blocks
-            if claim(queue, block, iteration):
+            if try_acquire(counters, block, iteration):
                 collect(memory, block, reset, step, observe)
-                if finish(queue):
+                if arrive(counters):
                     memory.progress[0].paused = learn(memory, goal)
-                    close(queue)
-        iteration = wait(queue, iteration + 1)
+                    complete(counters)
+        iteration = wait(counters, iteration + 1)

@@ -18,7 +18,7 @@ from vecac.kernels.mathematics.mlp import (
     forward,
 )
 from vecac.kernels.mathematics.policy import clear_sums, differentiate, sample, softmax, td_target
-from vecac.kernels.plumbing.block_queue import claim
+from vecac.kernels.plumbing.work_sharing import try_acquire
 
 
 class Memory(NamedTuple):
@@ -69,12 +69,12 @@ def _act_block(memory: Any, block: int, t: int) -> None:
 
 
 @njit
-def act(queue: Any, share: int, memory: Any, t: int) -> None:
+def act(counters: Any, share: int, memory: Any, t: int) -> None:
     """Sample the actions of step t from the policy at obs row t; called as fused.iterate."""
     num_blocks = memory.model.works.size
     for i in range(num_blocks):
         block = (share + i) % num_blocks
-        if claim(queue, block, 0):
+        if try_acquire(counters, block, 0):
             _act_block(memory, block, t)
 
 
@@ -127,10 +127,10 @@ def _differentiate_block(memory: Any, block: int) -> None:
 
 
 @njit
-def differentiate_rollout(queue: Any, share: int, memory: Any) -> None:
+def differentiate_rollout(counters: Any, share: int, memory: Any) -> None:
     """The gradient and the sums over valid rows, block by block; called as fused.iterate."""
     num_blocks = memory.model.works.size
     for i in range(num_blocks):
         block = (share + i) % num_blocks
-        if claim(queue, block, 0):
+        if try_acquire(counters, block, 0):
             _differentiate_block(memory, block)

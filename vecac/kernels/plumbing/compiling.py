@@ -24,8 +24,8 @@ from numba import njit, typeof, types
 
 from vecac.errors import UsageError
 from vecac.kernels.environment import CompiledEnvironment
-from vecac.kernels.plumbing import linkage
-from vecac.kernels.plumbing.fingerprint import constants_of, fingerprint, reached_functions
+from vecac.kernels.plumbing import numba_internals
+from vecac.kernels.plumbing.fingerprint import constants_of, fingerprint, plain_function, reached_functions
 
 KERNELS = Path(__file__).parents[1]
 """The folder of everything that a kernel may call."""
@@ -47,7 +47,7 @@ def _cache_root() -> Path:
 def _cache_folder(content: bytes) -> Path | None:
     """A writable folder for what is compiled from this content; None if there is none."""
     digest = hashlib.sha256(numba.__version__.encode())
-    for source in (__file__, linkage.__file__):  # how it is compiled
+    for source in (__file__, numba_internals.__file__):  # how it is compiled
         digest.update(Path(source).read_bytes())
     digest.update(content)
     try:
@@ -81,7 +81,7 @@ def specialise(function: Any, *args: Any) -> Any:
         for arg in args
     )
     sources = b"".join(path.read_bytes() for path in sorted(KERNELS.rglob("*.py")))
-    return _compile_once(function.py_func, arg_types, _cache_folder(sources))
+    return _compile_once(plain_function(function), arg_types, _cache_folder(sources))
 
 
 @cache
@@ -163,7 +163,7 @@ def _dispatcher(function: Callable[..., Any], signature: Any, folder: Path | Non
                 nogil=True,
                 cache=folder is not None,
                 error_model=error_model,
-                pipeline_class=linkage.SelfContainedCompiler,
+                pipeline_class=numba_internals.SelfContainedCompiler,
             )(function)
         finally:
             numba.config.CACHE_DIR = before

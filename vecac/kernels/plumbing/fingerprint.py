@@ -123,11 +123,16 @@ def reached_functions(functions: Sequence[Callable[..., Any]]) -> Iterator[Funct
         function = waiting.pop()
         cells = [cell.cell_contents for cell in function.__closure__ or ()]
         for value in (*map(function.__globals__.get, _names(function.__code__)), *cells):
-            helper = getattr(value, "py_func", value)  # a function that numba has decorated
+            helper = plain_function(value)
             if isinstance(helper, FunctionType) and id(helper) not in seen:
                 seen.add(id(helper))
                 waiting.append(helper)
                 yield helper
+
+
+def plain_function(value: Any) -> Any:
+    """The function that numba has decorated, or the value itself."""
+    return value.py_func if hasattr(value, "py_func") else value
 
 
 def _names(code: CodeType) -> Iterator[str]:
