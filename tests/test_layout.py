@@ -1,9 +1,10 @@
 """Imports run downwards: a file may use files of its own floor, without circles, and the floors below."""
 
 import ast
+import re
 from pathlib import Path
 
-import vecac
+import vecac.transition
 
 PACKAGE = Path(vecac.__file__).parent
 TESTS = Path(__file__).parent
@@ -105,3 +106,21 @@ def test_every_module_has_its_test_file_in_the_room_of_the_same_name():
         room = path.relative_to(PACKAGE).parent
         test = TESTS / room / f"test_{path.stem.strip('_')}.py"
         assert path.stem in NO_LOGIC or test.exists(), test
+
+
+def legend(text):
+    """The letters after "Shapes:", each with its meaning."""
+    found = re.search(r"^Shapes: ([^.;]*)[.;]", text, re.MULTILINE)
+    items = re.split(r", (?:and )?", " ".join(found[1].split())) if found else []
+    return {item[0]: item[1:] for item in items}
+
+
+def test_a_shape_letter_means_one_thing():
+    whole = legend(vecac.transition.__doc__)
+    assert legend((PACKAGE.parent / "docs" / "architecture.md").read_text()) == whole
+    for path in FILES:
+        docstring = ast.get_docstring(ast.parse(path.read_text())) or ""
+        assert "Shapes" not in docstring or legend(docstring), path
+        assert legend(docstring).items() <= whole.items(), path
+        for letters in re.findall(r"\b_?[a-z]\w*_((?:[A-Z]n?)+)\b", path.read_text()):
+            assert set(letters) <= whole.keys(), (path, letters)

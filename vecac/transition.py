@@ -1,6 +1,11 @@
 """A transition and an episode: what those who step environments tell everyone else.
 
-Shapes: N environments, D observation size.
+A shape letter means one thing in the whole package, in names such as reward_TN and in docstrings. A file
+names those that it uses, in the words of this legend.
+
+Shapes: T rollout steps, S = T + 1, N environments, n environments of one block, B valid transitions,
+D observation size, P padded observation size, A actions, K padded heads, H hidden size, L lanes,
+M parameters.
 """
 
 from typing import NamedTuple

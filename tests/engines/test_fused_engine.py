@@ -164,7 +164,7 @@ def test_100_000_env_steps_with_ends_and_time_limits_are_gymnasiums():
 
 def everything(engine):
     memory = engine._memory
-    arrays = [memory.environments, memory.window, memory.progress, memory.model.mean_n, memory.model.square_n]
+    arrays = [memory.environments, memory.window, memory.progress, memory.model.mean_M, memory.model.square_M]
     return [state_of(engine.network).numpy().tobytes(), *(array.tobytes() for array in arrays)]
 
 

@@ -26,7 +26,7 @@ def test_the_network_is_the_kernels_memory_both_ways():
     assert (record["fc1_weight"][:5] == 2).all()
     assert not record["fc1_weight"][5:].any()  # padding
     assert record["heads_bias"].tolist() == [2, 2, 2, 3]
-    shared.model.parameters_n[:] = 7.0
+    shared.model.parameters_M[:] = 7.0
     assert all((parameter == 7).all() for parameter in shared.network.parameters())
     record["fc1_weight"][1, 6] = 9.0
     assert shared.network.fc1.weight[6, 1] == 9
@@ -42,7 +42,7 @@ def test_the_network_is_the_kernels_memory_both_ways():
 
 def test_the_optimizer_shows_the_kernels_moments():
     shared = make()
-    shared.model.mean_n[:], shared.model.square_n[:] = 2.0, 3.0
+    shared.model.mean_M[:], shared.model.square_M[:] = 2.0, 3.0
     adam = torch.optim.Adam(shared.network.parameters())
     adam.load_state_dict(shared.optimizer_state(7, 0.25))  # torch takes it
     state = adam.state_dict()

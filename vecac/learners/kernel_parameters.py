@@ -1,6 +1,6 @@
 """What the compiled kernels and torch share: the network, Adam's state, the settings and the metrics.
 
-Shapes: D observation size, A actions, n parameters.
+Shapes: D observation size, A actions, M parameters.
 """
 
 import math
@@ -52,10 +52,10 @@ class KernelParameters:
             settings=_kernel_settings(settings, time_limit),
             parameters=parameters,
             gradient=gradient,
-            parameters_n=flat(parameters),
-            gradient_n=flat(gradient),
-            mean_n=flat(mean),
-            square_n=flat(square),
+            parameters_M=flat(parameters),
+            gradient_M=flat(gradient),
+            mean_M=flat(mean),
+            square_M=flat(square),
             works=aligned(blocks, workspace_dtype(*sizes)),
             sums=aligned(blocks, SUMS),
         )
@@ -155,7 +155,7 @@ def aligned(count: int, dtype: "np.dtype[Any]") -> NDArray[Any]:
 
 
 def flat(record: NDArray[Any]) -> NDArray[np.float32]:
-    """The numbers (n,) of one record of parameters, in the same memory."""
+    """The numbers (M,) of one record of parameters, in the same memory."""
     return record.view(np.float32)
 
 

@@ -1,6 +1,6 @@
 """Environment, policy and gradient in one pass, and the training iteration around it.
 
-Shapes: T rollout steps, N environments, L = 4 lanes, S state size, n parameters, B blocks.
+Shapes: T rollout steps, N environments, L lanes.
 
 The parameters stand still within a rollout. So the forward pass on s_{t+1} gives V(s_{t+1}) for the
 target of step t and the policy of step t + 1 at once: an env step costs one forward and one backward
@@ -66,7 +66,7 @@ update's rate and norm."""
 
 
 def environment_dtype(state_size: int) -> "np.dtype[Any]":
-    """One environment: its state (S,), its random stream, and its episode so far."""
+    """One environment: its state (state_size,), its random stream, and its episode so far."""
     return np.dtype(
         [
             ("state", np.float64, (state_size,)),

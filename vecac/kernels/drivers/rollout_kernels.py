@@ -1,7 +1,8 @@
 """Acting, and the gradient of a rollout buffer, for environments that someone else steps.
 
-Shapes: T rollout steps, S = T + 1, N environments, D observation size, L = 4 lanes, n parameters, B
-blocks. Environments are dealt to lanes and blocks as in fused.py, with the same consequences.
+Shapes: T rollout steps, S = T + 1, N environments, D observation size, L lanes.
+
+Environments are dealt to lanes and blocks as in fused.py, with the same consequences.
 """
 
 from typing import Any, NamedTuple

@@ -1,7 +1,7 @@
 """The network's forward and backward pass, on plain memory, four rows at a time.
 
-Shapes: D observation size, P = D rounded up to a multiple of 4, A actions, K = A rounded up to a multiple
-of 2, H hidden size, L = 4 lanes.
+Shapes: D observation size, P padded observation size, A actions, K padded heads, H hidden size, L lanes.
+P is D rounded up to a multiple of 4, K is A rounded up to a multiple of 2, L is 4.
 
 A lane is a row on its way through the network; L of them go in lockstep, so that each weight is loaded
 once for four rows. Arrays live in records, whose shapes are part of their type: the compiler sees

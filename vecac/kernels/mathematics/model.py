@@ -1,6 +1,6 @@
 """The memory that every training kernel works on, and the update that ends an iteration.
 
-Shapes: n parameters, B blocks of environments.
+Shapes: M parameters.
 """
 
 import math
@@ -22,18 +22,18 @@ there, and slow Adam down four times."""
 class Model(NamedTuple):
     """The network, its Adam, and what gradients are made from: arrays of records.
 
-    settings (1,): SETTINGS. parameters, gradient (1,): parameters_dtype; parameters_n, gradient_n (n,)
-    float32: the same memory, flat. mean_n, square_n (n,) float32: Adam's moments. works (B,):
-    workspace_dtype. sums (B,): SUMS.
+    settings (1,): SETTINGS. parameters, gradient (1,): parameters_dtype; parameters_M, gradient_M: the
+    same memory, flat, float32. mean_M, square_M float32: Adam's moments. works, sums (num_blocks,):
+    workspace_dtype and SUMS.
     """
 
     settings: Any
     parameters: Any
     gradient: Any
-    parameters_n: Any
-    gradient_n: Any
-    mean_n: Any
-    square_n: Any
+    parameters_M: Any
+    gradient_M: Any
+    mean_M: Any
+    square_M: Any
     works: Any
     sums: Any
 
@@ -66,7 +66,7 @@ def sum_gradients(works: Any, gradient: Any) -> None:
 
 @njit(fastmath=FAST, error_model="numpy")
 def scale_and_clip(gradient: Any, scale: float, max_norm: float) -> float:
-    """Multiply the gradient (n,) by scale, then by min(1, max_norm / norm); returns the norm between.
+    """Multiply the gradient (M,) by scale, then by min(1, max_norm / norm); returns the norm between.
 
     The small number is that of torch's clip_grad_norm_.
     """
@@ -84,7 +84,7 @@ def scale_and_clip(gradient: Any, scale: float, max_norm: float) -> float:
 def adam(
     parameters: Any, gradient: Any, mean: Any, square: Any, learning_rate: float, num_updates: int
 ) -> None:
-    """Update number num_updates (from 1), on flat arrays (n,) (Kingma & Ba 2015, algorithm 1):
+    """Update number num_updates (from 1), on flat arrays (M,) (Kingma & Ba 2015, algorithm 1):
 
     m = beta1 m + (1 - beta1) g       v = beta2 v + (1 - beta2) g^2
     p = p - lr / (1 - beta1^t) * m / (sqrt(v / (1 - beta2^t)) + epsilon)
@@ -108,6 +108,6 @@ def adam(
 def update(model: Model, num_rows: int, learning_rate: float, num_updates: int) -> Any:
     """Adam's step number num_updates with the blocks' mean gradient; returns its norm before clipping."""
     sum_gradients(model.works, model.gradient[0])
-    grad_norm = scale_and_clip(model.gradient_n, 1.0 / num_rows, model.settings[0].max_grad_norm)
-    adam(model.parameters_n, model.gradient_n, model.mean_n, model.square_n, learning_rate, num_updates)
+    grad_norm = scale_and_clip(model.gradient_M, 1.0 / num_rows, model.settings[0].max_grad_norm)
+    adam(model.parameters_M, model.gradient_M, model.mean_M, model.square_M, learning_rate, num_updates)
     return grad_norm

@@ -1,6 +1,6 @@
 """The policy's probabilities, the loss and its derivatives, a row at a time, from the kernels' heads.
 
-Shapes: A actions, L lanes; heads are the first A - 1 logits less the last one, then V(s) (see mlp.py).
+Shapes: A actions, L lanes. Heads are the first A - 1 logits less the last one, then V(s) (see mlp.py).
 """
 
 import math
