@@ -22,7 +22,7 @@ from vecac.learners.kernel_parameters import KernelParameters, aligned
 from vecac.plain import fill
 from vecac.seeding import SeedSequences, restart_sequence
 from vecac.settings import LearningSettings
-from vecac.transition import Episode
+from vecac.transition import WINDOW, Episode
 
 CALL_PRODUCTS = 500_000_000
 """Multiplications with weights by each thread in one call of a kernel: some 25 ms, during which no signal is
@@ -218,7 +218,7 @@ def _allocate(
         model=model,
         environments=environments,
         endings_TN=np.zeros((num_steps, num_envs), fused.ENDING),
-        window=np.zeros(fused.WINDOW),
+        window=np.zeros(WINDOW),
         progress=np.zeros(1, fused.PROGRESS),
         finished=np.zeros(max(FINISHED, num_steps * num_envs), fused.EPISODE),
         empty_state=(0.0,) * environment.state_size,

@@ -31,20 +31,10 @@ from vecac.kernels.mathematics.model import update
 from vecac.kernels.mathematics.policy import clear_sums, differentiate, sample, softmax, td_target
 from vecac.kernels.plumbing.numba_internals import tuple_setitem
 from vecac.kernels.plumbing.work_sharing import arrive, complete, try_acquire, wait
+from vecac.transition import Episode
 
-WINDOW = 100
-"""Episodes that the mean return is taken over."""
-
-EPISODE = np.dtype(
-    [
-        ("env_steps", np.int64),
-        ("episode_return", np.float64),
-        ("length", np.int64),
-        ("environment", np.int64),
-    ],
-    align=True,
-)
-"""A finished episode, as in engines/episodes.py."""
+EPISODE = np.dtype([*Episode.__annotations__.items()], align=True)
+"""A finished episode: the fields of transition.Episode in their order, as int64 and float64."""
 
 ENDING = np.dtype([("length", np.int64), ("episode_return", np.float64)], align=True)
 """What ended at one step of one environment; length 0 where nothing did."""
@@ -79,10 +69,10 @@ def environment_dtype(state_size: int) -> "np.dtype[Any]":
 
 
 class Memory(NamedTuple):
-    """All that training reads and writes: arrays of records.
+    """All that training reads and writes.
 
-    model: Model. environments (N,): environment_dtype. endings_TN: ENDING. window (WINDOW,) float64: the
-    last returns, in a ring. progress (1,): PROGRESS. finished: EPISODE, at least T x N. empty_state,
+    model: Model. environments (N,): environment_dtype. endings_TN: ENDING. window, float64: the last
+    returns, in a ring. progress (1,): PROGRESS. finished: EPISODE, at least T x N. empty_state,
     empty_uniforms: tuples of the right length.
     """
 
@@ -227,7 +217,7 @@ def _gather_episodes(memory: Any) -> Any:
                 episode.episode_return = ending.episode_return
                 episode.length = ending.length
                 episode.environment = index
-                memory.window[progress.episodes % WINDOW] = ending.episode_return
+                memory.window[progress.episodes % memory.window.size] = ending.episode_return
                 progress.finished += 1
                 progress.episodes += 1
                 ending.length = 0
@@ -238,8 +228,8 @@ def _gather_episodes(memory: Any) -> Any:
 def learn(memory: Any, goal: float) -> Any:
     """One update from what `collect` summed up.
 
-    Returns whether to stop here: the mean return of the last WINDOW episodes has come to `goal`, the
-    gradient is not finite, or `finished` might overflow the next time.
+    Returns whether to stop here: the mean return of a full window has come to `goal`, the gradient is not
+    finite, or `finished` might overflow the next time.
     """
     settings, progress = memory.model.settings[0], memory.progress[0]
     rows = memory.endings_TN.size
@@ -249,7 +239,7 @@ def learn(memory: Any, goal: float) -> Any:
     any_ended = _gather_episodes(memory)
     if not math.isfinite(progress.grad_norm):
         return True
-    if any_ended and progress.episodes >= WINDOW and memory.window.mean() >= goal:
+    if any_ended and progress.episodes >= memory.window.size and memory.window.mean() >= goal:
         return True
     return progress.finished + rows > memory.finished.size
 
