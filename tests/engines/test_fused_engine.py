@@ -217,6 +217,12 @@ def test_it_stops_at_the_first_update_whose_mean_of_100_episodes_reaches_the_goa
     assert torch.equal(state_of(engine.network), state_of(watched.network))
 
 
+def test_it_does_not_stop_before_there_are_100_episodes():
+    engine = make("MountainCar-v0", time_limit=5, num_envs=3, n_rollout=5, hidden_size=16)
+    engine.iterate(1000, goal=-5.0)  # which is every return; what the window holds at first is more
+    assert engine.updates == 34
+
+
 def test_episodes_are_not_lost_where_there_is_little_room_for_them(monkeypatch):
     expected = list(make(num_envs=8).iterate(50).episodes)
     monkeypatch.setattr(fused_engine, "FINISHED", 0)
