@@ -14,7 +14,7 @@ from vecac.errors import EnvironmentFault, UsageError
 from vecac.kernels.environment import CompiledEnvironment
 
 EPISODES, EPISODE_STEPS = 12, 20
-"""How long both are compared. Episodes are short, since rounding errors may grow in each."""
+"""How long both are compared: in short episodes, since rounding errors may grow in each."""
 
 TOLERANCE, ROUNDING, GROWTH, MOST_GROWTH = 3e-6, 5e-7, 4.0, 1e4
 """See _tolerance."""
@@ -59,14 +59,15 @@ def require_same_steps(env_id: str, environment: CompiledEnvironment, functions:
 def _comparisons(
     environment: CompiledEnvironment, functions: Functions, gymnasium: Any, seed: int
 ) -> Iterator[tuple[str, list[float], list[float], float]]:
-    """Where an episode is, what the compiled form and Gymnasium's environment show there, observation, reward
-    and termination, as numbers, and how far these may be apart. Nothing, if no state is known to both."""
+    """Step by step of an episode: where it is, observation, reward and termination of the compiled form, then
+    of Gymnasium's environment, and how far they may be apart. Nothing, if no state is known to both."""
     reset, step, observe = functions
     rng = np.random.default_rng(seed)
     obs, _ = gymnasium.reset(seed=seed)
     state = _known_state(environment, observe, gymnasium, obs)
     if state is None:
-        state = reset(_first_uniforms(seed, environment.num_uniforms))
+        # Of the numbers that Gymnasium's environment draws by the same seed.
+        state = reset(tuple(np.random.default_rng(seed).random(environment.num_uniforms).tolist()))
         if not _are_alike(observe(state), obs, _tolerance(state, 0)):
             return
     steps_alone = 0
@@ -85,12 +86,14 @@ def _comparisons(
 def _known_state(
     environment: CompiledEnvironment, observe: Callable[..., Any], gymnasium: Any, obs: Any
 ) -> State | None:
-    """The state that Gymnasium's environment tells or has by that name, if it is what is observed, as of its
-    own environments it is."""
-    attribute = _state_attribute(gymnasium, environment)
+    """The state that Gymnasium's environment tells, or has by that name, if `observe` shows it as `obs`; that
+    of its own environments is not asked whether it does."""
+    attribute = _numbers(getattr(gymnasium.unwrapped, "state", None), environment.state_size)
     if type(gymnasium.unwrapped).__module__.startswith(CLASSIC_CONTROL):
         return attribute
-    for state in (_state_told(gymnasium, environment), attribute):
+    told = gymnasium.inner_state
+    told = told and _numbers(told["episode"].get("state"), environment.state_size)
+    for state in (told, attribute):
         if state is not None and _are_alike(observe(state), obs, _tolerance(state, 0)):
             return state
     return None
@@ -103,15 +106,6 @@ def _tolerance(state: State, steps_alone: int) -> float:
     return (TOLERANCE + ROUNDING * largest) * min(GROWTH**steps_alone, MOST_GROWTH)
 
 
-def _state_told(gymnasium: Any, environment: CompiledEnvironment) -> State | None:
-    told = gymnasium.inner_state
-    return None if told is None else _numbers(told["episode"].get("state"), environment.state_size)
-
-
-def _state_attribute(gymnasium: Any, environment: CompiledEnvironment) -> State | None:
-    return _numbers(getattr(gymnasium.unwrapped, "state", None), environment.state_size)
-
-
 def _numbers(value: Any, count: int) -> State | None:
     """The value as that many floats, if it is such."""
     try:
@@ -119,11 +113,6 @@ def _numbers(value: Any, count: int) -> State | None:
     except (TypeError, ValueError):
         return None
     return numbers if len(numbers) == count and all(map(math.isfinite, numbers)) else None
-
-
-def _first_uniforms(seed: int, count: int) -> State:
-    """The first numbers that an environment draws which Gymnasium has seeded so."""
-    return tuple(np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed))).random(count).tolist())
 
 
 def _are_alike(ours: Any, theirs: Any, tolerance: float) -> bool:

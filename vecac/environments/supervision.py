@@ -7,7 +7,7 @@ import struct
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +45,7 @@ def stop_signals_held() -> Iterator[None]:
 
 
 class SupervisedVectorEnv(AsyncVectorEnv):
-    """AsyncVectorEnv that waits for no worker forever, raises a worker's error as it was, and prints
-    nothing of its own.
+    """AsyncVectorEnv that waits for no worker forever, raises a worker's error as it was, and prints nothing.
 
     Gymnasium's logs the workers' tracebacks and raises type(error)(error), which some types refuse.
 
@@ -94,10 +93,10 @@ class SupervisedVectorEnv(AsyncVectorEnv):
         return True
 
     def _unanswered(self, index: int) -> EnvironmentFault:
-        condition = "is stopped" if _is_stopped(self.processes[index].pid) else "is still busy"
+        does = "is stopped" if _is_stopped(self.processes[index].pid) else "is still busy"
+        waited = f"{self._step_timeout:g} s (--step-timeout)"
         return EnvironmentFault(
-            f"environment {index} has not answered for {self._step_timeout:g} s (--step-timeout): its "
-            f"worker process {condition}"
+            f"environment {index} has not answered for {waited}: its worker process {does}"
         )
 
     def explain(self, error: Exception) -> EnvironmentFault | None:
@@ -109,12 +108,10 @@ class SupervisedVectorEnv(AsyncVectorEnv):
         return None if death is None else EnvironmentFault(death)
 
     def _raise_if_errors(self, successes: Iterable[bool]) -> None:
-        errors = {}
-        for _ in range(sum(not success for success in successes)):
-            index, _, error, _ = self.error_queue.get(timeout=self._step_timeout)
-            errors[index] = error
+        count = sum(not success for success in successes)
+        errors = [self.error_queue.get(timeout=self._step_timeout) for _ in range(count)]
         if errors:
-            raise errors[min(errors)]
+            raise min(errors, key=lambda told: told[0])[2]  # the first environment's
 
 
 def death_of_a_worker(envs: AsyncVectorEnv) -> str | None:
@@ -122,8 +119,7 @@ def death_of_a_worker(envs: AsyncVectorEnv) -> str | None:
     deadline = time.monotonic() + DEATH_SECONDS  # a pipe may break a moment before its process is gone
     while time.monotonic() < deadline:
         for index, process in enumerate(envs.processes):
-            if process.exitcode is not None:
-                code = process.exitcode
+            if (code := process.exitcode) is not None:
                 how = f"ended with exit code {code}" if code >= 0 else f"was killed by signal {-code}"
                 return f"the worker process of environment {index} {how}"
         time.sleep(0.01)
@@ -145,11 +141,9 @@ def _limit_waits(pipe: Any, seconds: float) -> None:
 
 def _is_stopped(pid: int | None) -> bool:
     """Whether a process is stopped, by SIGSTOP for one; where /proc does not tell, it is not."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state in "Tt"
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "Tt"
+    return False
 
 
 def shut_down(envs: AsyncVectorEnv) -> None:
@@ -158,25 +152,17 @@ def shut_down(envs: AsyncVectorEnv) -> None:
     AsyncVectorEnv.close() hangs or raises where a worker is stuck, stopped or dead.
     """
     if envs._state is AsyncState.DEFAULT:
-        for pipe in envs.parent_pipes:
-            _ask_to_close(pipe)
+        for pipe in filter(None, envs.parent_pipes):
+            with suppress(OSError):  # its worker is gone already
+                pipe.send(("close", None))
         deadline = time.monotonic() + GRACE_SECONDS  # one for all, not one each
         for process in envs.processes:
             process.join(max(0.0, deadline - time.monotonic()))
     for process in envs.processes:
         process.kill()
         process.join()
-    for pipe in envs.parent_pipes:
-        if pipe is not None:
-            pipe.close()
+    for pipe in filter(None, envs.parent_pipes):
+        pipe.close()
     envs.error_queue.close()
     envs.error_queue.cancel_join_thread()
     envs.closed = True
-
-
-def _ask_to_close(pipe) -> None:  # type: ignore[no-untyped-def]
-    try:
-        if pipe is not None:
-            pipe.send(("close", None))
-    except OSError:  # its worker is gone already
-        pass

@@ -28,16 +28,15 @@ class BlockThreads:
         self.count = max(1, min(num_threads, num_blocks // BLOCKS_A_THREAD))
         self.counters = aligned(num_counters(num_blocks), np.dtype(np.int64))
         self._shares = [num_blocks * i // self.count for i in range(self.count)]
-        self._pool = ThreadPoolExecutor(self.count - 1) if self.count > 1 else None
+        self._pool = ThreadPoolExecutor(max(1, self.count - 1))  # which starts none before it has work
 
     def run(self, kernel: Callable[..., None], *args: Any) -> None:
         """Fork, call kernel(counters, share, *args), which must release the GIL, on all threads, and join."""
         self.counters.fill(0)
         others = []
         try:
-            if self._pool is not None:
-                for share in self._shares[1:]:
-                    others.append(self._pool.submit(self._call, kernel, share, args))
+            for share in self._shares[1:]:
+                others.append(self._pool.submit(self._call, kernel, share, args))
             self._call(kernel, self._shares[0], args)
         finally:
             # One that has not woken up yet would find nothing left to do.
@@ -48,8 +47,7 @@ class BlockThreads:
 
     def close(self) -> None:
         """End the threads."""
-        if self._pool is not None:
-            self._pool.shutdown()
+        self._pool.shutdown()
 
     def _call(self, kernel: Callable[..., None], share: int, args: tuple[Any, ...]) -> None:
         try:
