@@ -1,8 +1,8 @@
 """Compiling, with a cache on disk that is never stale.
 
-numba's own cache looks at the file of the cached function alone, and would go on using a kernel when
-another file that it calls into has changed. So the cache folder is named after the content of them all,
-and that of an environment after whatever its functions reach.
+numba's own cache looks at the file of the cached function alone, not at those that it calls into. So a
+kernel's folder is named after the content of all of vecac/kernels, and an environment's after whatever its
+functions reach (fingerprint.py).
 """
 
 import hashlib
@@ -34,14 +34,13 @@ _DECORATING = threading.Lock()
 """numba has one setting of the cache's folder for all threads."""
 
 KEPT_SECONDS = 30 * 24 * 3600
-"""Age at which the cache of another version is deleted."""
+"""After so long without use a cache is deleted."""
 
 
 def _cache_root() -> Path:
-    """Where numba was told to keep its caches, or else where this system keeps them."""
-    if numba.config.CACHE_DIR:
-        return Path(numba.config.CACHE_DIR) / "vecac"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vecac"
+    """Where numba was told to keep its caches, or else where this user's are."""
+    told = numba.config.CACHE_DIR or os.environ.get("XDG_CACHE_HOME")
+    return Path(told or Path.home() / ".cache") / "vecac"
 
 
 def _cache_folder(content: bytes) -> Path | None:
@@ -71,7 +70,7 @@ def _delete_old(root: Path) -> None:
 
 
 def specialise(function: Any, *args: Any) -> Any:
-    """Compile a kernel, which comes as a numba function, for arguments like these, or load it from the cache.
+    """Compile a kernel, a function decorated by numba, for arguments like these, or load it from the cache.
 
     Functions of `compile_environment` are passed as pointers, so that a kernel can be cached apart from
     the environment. The result releases the GIL, and refuses arguments of other types.
@@ -82,12 +81,6 @@ def specialise(function: Any, *args: Any) -> Any:
     )
     sources = b"".join(path.read_bytes() for path in sorted(KERNELS.rglob("*.py")))
     return _compile_once(plain_function(function), arg_types, _cache_folder(sources))
-
-
-@cache
-def _compile_once(function: Callable[..., Any], arg_types: tuple[Any, ...], folder: Path | None) -> Any:
-    """A kernel that this process has not asked for before; what there is of one serves all who ask."""
-    return _compile(function, arg_types, folder)
 
 
 def compile_environment(environment: CompiledEnvironment) -> tuple[Any, Any, Any]:
@@ -103,21 +96,17 @@ def compile_environment(environment: CompiledEnvironment) -> tuple[Any, Any, Any
     obs = types.UniTuple(types.float64, environment.obs_size)
     uniforms = types.UniTuple(types.float64, environment.num_uniforms)
     transition = types.Tuple((state, types.float64, types.boolean))
-    functions = (
-        (environment.reset, state(uniforms)),
-        (environment.step, transition(state, types.int64)),
-        (environment.observe, obs(state)),
-    )
+    functions: list[Callable[..., Any]] = [environment.reset, environment.step, environment.observe]
+    signatures = [state(uniforms), transition(state, types.int64), obs(state)]
     file = inspect.getsourcefile(environment.step) if inspect.isfunction(environment.step) else None
     if file is None or not Path(file).is_file():
         raise UsageError(f"a compiled environment's step is {environment.step}, no plain function of a file")
-    plain = [function for function, _ in functions]
-    _require_unchanged(plain)
-    reached = fingerprint(plain)
+    _require_unchanged(functions)
+    reached = fingerprint(functions)
     folder = None if reached is None else _cache_folder(reached.encode())
     try:
         reset, step, observe = (
-            _compile(function, signature, folder, "python") for function, signature in functions
+            _compile(*pair, folder, "python") for pair in zip(functions, signatures, strict=True)
         )
     except Exception as error:  # numba refuses in many ways
         reason = " ".join(str(error).split())
@@ -157,8 +146,7 @@ def _dispatcher(function: Callable[..., Any], signature: Any, folder: Path | Non
     with _DECORATING:
         before = numba.config.CACHE_DIR
         try:
-            if folder is not None:
-                numba.config.CACHE_DIR = str(folder)  # read while numba decorates
+            numba.config.CACHE_DIR = str(folder or before)  # read while numba decorates
             dispatcher = njit(
                 nogil=True,
                 cache=folder is not None,
@@ -170,3 +158,7 @@ def _dispatcher(function: Callable[..., Any], signature: Any, folder: Path | Non
     dispatcher.compile(signature)
     dispatcher.disable_compile()  # a call would compile it anew, environment included
     return dispatcher
+
+
+_compile_once = cache(_compile)
+"""For kernels: what a process has compiled serves all who ask for it."""

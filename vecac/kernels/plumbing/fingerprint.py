@@ -1,10 +1,11 @@
 """What a function comes from: its code and all that it reaches, so that what was compiled is never stale.
 
-numba freezes the values of globals when it compiles, and its cache looks at one file. A constant or a
-function that comes from another file, or that a program has changed, would go unnoticed.
+numba freezes the values of globals when it compiles, and its cache looks at one file. A constant that comes
+from another file, or that a program has changed, would go unnoticed.
 """
 
 import hashlib
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from enum import EnumMeta
@@ -32,9 +33,8 @@ def fingerprint(functions: Sequence[Callable[..., Any]]) -> str | None:
     """
     digest = hashlib.sha256()
     try:
-        for function in functions:
-            for piece in _describe_function(function, set()):
-                digest.update(piece.encode() + b"\0")
+        for piece in itertools.chain(*(_describe_function(function, set()) for function in functions)):
+            digest.update(piece.encode() + b"\0")
     except (_UntoldError, ValueError):  # the latter from a cell that is still empty
         return None
     return digest.hexdigest()
@@ -62,8 +62,8 @@ def _describe(value: Any, names: Sequence[str], seen: set[int]) -> Iterator[str]
     elif isinstance(value, np.ndarray | np.generic) and not value.dtype.hasobject:
         yield f"{value.dtype.descr} {value.shape} {value.tobytes().hex()}"
     elif isinstance(value, EnumMeta):
-        members: dict[str, Any] = dict(value.__members__)
-        yield from _describe([(name, member.value) for name, member in members.items()], (), seen)
+        members: list[Any] = [*value.__members__.items()]
+        yield from _describe([(name, member.value) for name, member in members], (), seen)
     elif _is_of_a_library(value):
         yield f"{getattr(value, '__module__', '')}.{getattr(value, '__name__', '')}"
     else:
@@ -73,15 +73,9 @@ def _describe(value: Any, names: Sequence[str], seen: set[int]) -> Iterator[str]
 def _describe_function(function: Any, seen: set[int]) -> Iterator[str]:
     if not isinstance(function, FunctionType):
         raise _UntoldError
-    names = sorted(set(_names(function.__code__)))
     yield from _describe_code(function.__code__, seen)
-    yield from _describe([function.__defaults__, *(function.__kwdefaults__ or {}).items()], names, seen)
-    for cell in function.__closure__ or ():
-        yield from _describe(cell.cell_contents, names, seen)
-    for name in names:
-        if name in function.__globals__:
-            yield name
-            yield from _describe(function.__globals__[name], names, seen)
+    for value in _reached(function):
+        yield from _describe(value, _names(function.__code__), seen)
 
 
 def _describe_code(code: CodeType, seen: set[int]) -> Iterator[str]:
@@ -107,22 +101,18 @@ def _describe_module(module: ModuleType, names: Sequence[str], seen: set[int]) -
 
 def constants_of(function: FunctionType) -> str:
     """A function's code and all it reaches that tells its content, other functions left out."""
-    names = sorted(set(_names(function.__code__)))
-    cells = [cell.cell_contents for cell in function.__closure__ or ()]
     pieces = [*_describe_code(function.__code__, set())]
-    for value in (function.__defaults__, *map(function.__globals__.get, names), *cells):
+    for value in _reached(function):
         with suppress(_UntoldError):
-            pieces += [*_describe(value, names, set())]
+            pieces += [*_describe(value, _names(function.__code__), set())]
     return "\0".join(pieces)
 
 
 def reached_functions(functions: Sequence[Callable[..., Any]]) -> Iterator[FunctionType]:
-    """The Python functions that these call, by a global or a closure, and whatever those call."""
+    """The Python functions that these reach, by a global or a closure, and those that they reach."""
     waiting, seen = list(functions), {id(function) for function in functions}
     while waiting:
-        function = waiting.pop()
-        cells = [cell.cell_contents for cell in function.__closure__ or ()]
-        for value in (*map(function.__globals__.get, _names(function.__code__)), *cells):
+        for value in _reached(waiting.pop()):
             helper = plain_function(value)
             if isinstance(helper, FunctionType) and id(helper) not in seen:
                 seen.add(id(helper))
@@ -135,12 +125,18 @@ def plain_function(value: Any) -> Any:
     return value.py_func if hasattr(value, "py_func") else value
 
 
-def _names(code: CodeType) -> Iterator[str]:
+def _reached(function: Any) -> Iterator[Any]:
+    """What a function's code may use, in a fixed order: its defaults, closure and globals."""
+    yield function.__defaults__
+    yield [*(function.__kwdefaults__ or {}).items()]
+    yield from (cell.cell_contents for cell in function.__closure__ or ())
+    yield from map(function.__globals__.get, _names(function.__code__))
+
+
+def _names(code: CodeType) -> list[str]:
     """The globals and attributes that code asks for, and the code of functions inside it."""
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _names(constant)
+    inner = [_names(constant) for constant in code.co_consts if isinstance(constant, CodeType)]
+    return sorted({*code.co_names, *itertools.chain(*inner)})
 
 
 def _is_of_a_library(value: Any) -> bool:
