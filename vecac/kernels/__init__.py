@@ -1,1 +1,1 @@
-"""Compiled numerics for the CPU: plain memory in, plain memory out; no torch, no files, no printing."""
+"""Compiled numerics for the CPU: plain memory in, plain memory out; no torch, no files but numba's."""

@@ -4,12 +4,12 @@ Shapes: T rollout steps, N environments, L lanes.
 
 The parameters stand still within a rollout. So the forward pass on s_{t+1} gives V(s_{t+1}) for the
 target of step t and the policy of step t + 1 at once: an env step costs one forward and one backward
-pass, with the hidden layer still in the L1 cache and no activations stored. Only behind an episode's
-end does the reset observation need a forward pass of its own.
+pass, and no activations are kept but those of two steps. Only the first observation of a rollout, and of
+an episode, needs a forward pass of its own.
 
-Four environments go in lockstep through all T steps, then the next four. Each has its own state and
-random stream. Blocks of environments each sum up a gradient of their own; how many there are depends
-on N alone, and they are added in order, so results do not depend on which thread runs a block.
+L environments go in lockstep through all T steps, then the next L. Each has its own state and random
+stream. Blocks of environments each sum up a gradient of their own; how many there are depends on N alone,
+and they are added in order, so results do not depend on which thread runs a block.
 """
 
 import math
@@ -18,15 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from vecac.kernels.mathematics.mlp import (
-    LANES,
-    backward,
-    block_size,
-    clear,
-    difference_heads,
-    forward,
-    forward_lane,
-)
+from vecac.kernels.mathematics import mlp
 from vecac.kernels.mathematics.model import update
 from vecac.kernels.mathematics.policy import clear_sums, differentiate, sample, softmax, td_target
 from vecac.kernels.plumbing.numba_internals import tuple_setitem
@@ -40,32 +32,18 @@ ENDING = np.dtype([("length", np.int64), ("episode_return", np.float64)], align=
 """What ended at one step of one environment; length 0 where nothing did."""
 
 PROGRESS = np.dtype(
-    [
-        ("env_steps", np.int64),
-        ("updates", np.int64),
-        ("episodes", np.int64),
-        ("finished", np.int64),
-        ("paused", np.int64),
-        ("learning_rate", np.float64),
-        ("grad_norm", np.float64),
-    ],
+    [(name, np.int64) for name in ("env_steps", "updates", "episodes", "finished", "paused")]
+    + [(name, np.float64) for name in ("learning_rate", "grad_norm")],
     align=True,
 )
-"""Counters since the start; rows of Memory.finished in use; whether to return to the caller; the last
-update's rate and norm."""
+"""Counts since the start; rows of Memory.finished in use; whether to return to the caller; the last update's
+rate and norm."""
 
 
 def environment_dtype(state_size: int) -> "np.dtype[Any]":
     """One environment: its state (state_size,), its random stream, and its episode so far."""
-    return np.dtype(
-        [
-            ("state", np.float64, (state_size,)),
-            ("stream", np.uint64),
-            ("length", np.int64),
-            ("episode_return", np.float64),
-        ],
-        align=True,
-    )
+    fields: list[Any] = [("state", np.float64, (state_size,)), ("stream", np.uint64)]
+    return np.dtype([*fields, ("length", np.int64), ("episode_return", np.float64)], align=True)
 
 
 class Memory(NamedTuple):
@@ -87,7 +65,7 @@ class Memory(NamedTuple):
 
 
 GOLDEN_GAMMA = np.uint64(0x9E3779B97F4A7C15)
-"""What an environment's stream advances by for each number (Steele, Lea & Flood 2014)."""
+"""What an environment's stream advances by for each number."""
 
 
 @njit
@@ -116,8 +94,7 @@ def _store(numbers: Any, values: Any) -> None:
 
 
 @njit
-def _begin_episode(environment: Any, reset: Any, empty_uniforms: Any) -> None:
-    uniforms = empty_uniforms
+def _begin_episode(environment: Any, reset: Any, uniforms: Any) -> None:
     for i in range(len(uniforms)):
         uniforms = tuple_setitem(uniforms, i, next_uniform(environment))
     _store(environment.state, reset(uniforms))
@@ -141,14 +118,6 @@ def _act(environment: Any, work: Any, now: int, lane: int, step: Any, empty_stat
 
 
 @njit
-def _learn_lane(work: Any, now: int, then: int, lane: int, truncated: bool, settings: Any, sums: Any) -> None:
-    """The derivative of one lane's loss, now that the value of its successor is known."""
-    next_value = work.heads[then, lane, work.probability.shape[1] - 1]
-    target = td_target(work.reward[lane], next_value, work.terminated[lane], truncated, settings)
-    differentiate(work, now, lane, work.action[lane], target, settings, sums)
-
-
-@njit
 def _collect_group(
     memory: Any, work: Any, sums: Any, first: int, count: int, reset: Any, step: Any, observe: Any
 ) -> None:
@@ -160,24 +129,26 @@ def _collect_group(
     for lane in range(count):
         state = _tuple_of(environments[first + lane].state, empty_state)
         _store(work.obs[0, lane], observe(state))
-    forward(parameters, work, 0)
+    mlp.forward(parameters, work, 0)
     for t in range(endings_TN.shape[0]):
         now, then = t % 2, 1 - t % 2
         for lane in range(count):
             state = _act(environments[first + lane], work, now, lane, step, empty_state)
             _store(work.obs[then, lane], observe(state))
-        forward(parameters, work, then)
+        mlp.forward(parameters, work, then)
         for lane in range(count):
             environment = environments[first + lane]
             truncated = environment.length >= settings.time_limit
-            _learn_lane(work, now, then, lane, truncated, settings, sums)
+            next_value = work.heads[then, lane, work.probability.shape[1] - 1]
+            target = td_target(work.reward[lane], next_value, work.terminated[lane], truncated, settings)
+            differentiate(work, now, lane, work.action[lane], target, settings, sums)
             if truncated or work.terminated[lane]:
                 endings_TN[t, first + lane].length = environment.length
                 endings_TN[t, first + lane].episode_return = environment.episode_return
                 _begin_episode(environment, reset, empty_uniforms)
                 _store(work.obs[then, lane], observe(_tuple_of(environment.state, empty_state)))
-                forward_lane(parameters, work, then, lane)
-        backward(work, now)
+                mlp.forward_lane(parameters, work, then, lane)
+        mlp.backward(work, now)
 
 
 @njit
@@ -191,21 +162,19 @@ def begin(memory: Any, reset: Any) -> None:
 def collect(memory: Any, block: int, reset: Any, step: Any, observe: Any) -> None:
     """A rollout of a block's environments, and its gradient."""
     num_envs = memory.environments.size
-    size = block_size(num_envs, memory.model.works.size)
+    size = mlp.block_size(num_envs, memory.model.works.size)
     work, sums = memory.model.works[block], memory.model.sums[block]
-    difference_heads(memory.model.parameters[0], work)
-    clear(work.gradient)
+    mlp.difference_heads(memory.model.parameters[0], work)
+    mlp.clear(work.gradient)
     clear_sums(sums)
-    for first in range(block * size, min((block + 1) * size, num_envs), LANES):
-        count = min(LANES, num_envs - first)
-        _collect_group(memory, work, sums, first, count, reset, step, observe)
+    for first in range(block * size, min((block + 1) * size, num_envs), mlp.LANES):
+        _collect_group(memory, work, sums, first, min(mlp.LANES, num_envs - first), reset, step, observe)
 
 
 @njit
 def _gather_episodes(memory: Any) -> Any:
-    """Move the rollout's endings, by step, then environment, to `finished`; whether there were any."""
-    progress = memory.progress[0]
-    before = progress.episodes
+    """Move the rollout's endings, by step, then environment, to `finished`; how many there were."""
+    progress, before = memory.progress[0], memory.progress[0].episodes
     num_steps, num_envs = memory.endings_TN.shape
     for t in range(num_steps):
         progress.env_steps += num_envs
@@ -221,7 +190,7 @@ def _gather_episodes(memory: Any) -> Any:
                 progress.finished += 1
                 progress.episodes += 1
                 ending.length = 0
-    return progress.episodes > before
+    return progress.episodes - before
 
 
 @njit
@@ -236,10 +205,10 @@ def learn(memory: Any, goal: float) -> Any:
     progress.updates += 1
     progress.learning_rate = settings.learning_rate * (1.0 - progress.env_steps / settings.anneal_over)
     progress.grad_norm = update(memory.model, rows, progress.learning_rate, progress.updates)
-    any_ended = _gather_episodes(memory)
+    num_ended = _gather_episodes(memory)
     if not math.isfinite(progress.grad_norm):
         return True
-    if any_ended and progress.episodes >= memory.window.size and memory.window.mean() >= goal:
+    if num_ended > 0 and progress.episodes >= memory.window.size and memory.window.mean() >= goal:
         return True
     return progress.finished + rows > memory.finished.size
 

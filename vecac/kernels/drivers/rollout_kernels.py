@@ -9,15 +9,7 @@ from typing import Any, NamedTuple
 
 from numba import njit
 
-from vecac.kernels.mathematics.mlp import (
-    LANES,
-    ZERO,
-    backward,
-    block_size,
-    clear,
-    difference_heads,
-    forward,
-)
+from vecac.kernels.mathematics import mlp
 from vecac.kernels.mathematics.policy import clear_sums, differentiate, sample, softmax, td_target
 from vecac.kernels.plumbing.work_sharing import try_acquire
 
@@ -45,38 +37,36 @@ def _forward(parameters: Any, work: Any, step: int, obs_ND: Any, first: int, cou
     for lane in range(count):
         for d in range(obs_ND.shape[1]):
             work.obs[step, lane, d] = obs_ND[first + lane, d]
-    forward(parameters, work, step)
+    mlp.forward(parameters, work, step)
 
 
 @njit
 def prepare(memory: Any) -> None:
     """Take in the parameters that the next rollout is acted and learned with."""
     for block in range(memory.model.works.size):
-        difference_heads(memory.model.parameters[0], memory.model.works[block])
+        mlp.difference_heads(memory.model.parameters[0], memory.model.works[block])
 
 
 @njit
-def _act_block(memory: Any, block: int, t: int) -> None:
-    num_envs = memory.action_TN.shape[1]
-    size = block_size(num_envs, memory.model.works.size)
-    work = memory.model.works[block]
-    for first in range(block * size, min((block + 1) * size, num_envs), LANES):
-        count = min(LANES, num_envs - first)
-        _forward(memory.model.parameters[0], work, 0, memory.obs_SND[t], first, count)
-        for lane in range(count):
-            softmax(work, 0, lane)
-            uniform = memory.uniform_TN[t, first + lane]
-            memory.action_TN[t, first + lane] = sample(work.probability[lane], uniform)
+def _act_group(memory: Any, work: Any, t: int, first: int, count: int) -> None:
+    """Sample the actions of environments first to first + count - 1, at most L."""
+    _forward(memory.model.parameters[0], work, 0, memory.obs_SND[t], first, count)
+    for lane in range(count):
+        softmax(work, 0, lane)
+        uniform = memory.uniform_TN[t, first + lane]
+        memory.action_TN[t, first + lane] = sample(work.probability[lane], uniform)
 
 
 @njit
 def act(counters: Any, share: int, memory: Any, t: int) -> None:
     """Sample the actions of step t from the policy at obs row t; called as fused.iterate."""
-    num_blocks = memory.model.works.size
+    num_blocks, num_envs = memory.model.works.size, memory.action_TN.shape[1]
+    size = mlp.block_size(num_envs, num_blocks)
     for i in range(num_blocks):
         block = (share + i) % num_blocks
         if try_acquire(counters, block, 0):
-            _act_block(memory, block, t)
+            for first in range(block * size, min((block + 1) * size, num_envs), mlp.LANES):
+                _act_group(memory, memory.model.works[block], t, first, min(mlp.LANES, num_envs - first))
 
 
 @njit
@@ -84,8 +74,8 @@ def _learn_lane(memory: Any, work: Any, sums: Any, t: int, lane: int, index: int
     """The derivative of one lane's loss at step t; a row that is not valid will add nothing."""
     now, then, last = t % 2, 1 - t % 2, work.probability.shape[1] - 1
     if not memory.valid_TN[t, index]:
-        work.d_heads[lane] = ZERO
-        work.hidden[now, lane] = ZERO  # which may be infinite, and 0 * inf is no number
+        work.d_heads[lane] = mlp.ZERO
+        work.hidden[now, lane] = mlp.ZERO  # which may be infinite, and 0 * inf is no number
         return
     settings = memory.model.settings[0]
     terminated, truncated = memory.terminated_TN[t, index], memory.truncated_TN[t, index]
@@ -101,8 +91,8 @@ def _learn_group(memory: Any, work: Any, sums: Any, first: int, count: int) -> N
     """Add the gradient of environments first to first + count - 1, at most L."""
     parameters, last = memory.model.parameters[0], work.probability.shape[1] - 1
     obs_SND, final_obs_TND, truncated_TN = memory.obs_SND, memory.final_obs_TND, memory.truncated_TN
-    work.d_heads[:] = ZERO  # a lane without an environment adds nothing,
-    work.obs[:] = ZERO  # whatever the lane's last one has shown
+    work.d_heads[:] = mlp.ZERO  # a lane without an environment adds nothing,
+    work.obs[:] = mlp.ZERO  # whatever the lane's last one has shown
     _forward(parameters, work, 0, obs_SND[0], first, count)
     for t in range(memory.action_TN.shape[0]):
         now, then = t % 2, 1 - t % 2
@@ -113,25 +103,19 @@ def _learn_group(memory: Any, work: Any, sums: Any, first: int, count: int) -> N
         _forward(parameters, work, then, obs_SND[t + 1], first, count)
         for lane in range(count):
             _learn_lane(memory, work, sums, t, lane, first + lane)
-        backward(work, now)
-
-
-@njit
-def _differentiate_block(memory: Any, block: int) -> None:
-    num_envs = memory.action_TN.shape[1]
-    size = block_size(num_envs, memory.model.works.size)
-    work, sums = memory.model.works[block], memory.model.sums[block]
-    clear(work.gradient)
-    clear_sums(sums)
-    for first in range(block * size, min((block + 1) * size, num_envs), LANES):
-        _learn_group(memory, work, sums, first, min(LANES, num_envs - first))
+        mlp.backward(work, now)
 
 
 @njit
 def differentiate_rollout(counters: Any, share: int, memory: Any) -> None:
     """The gradient and the sums over valid rows, block by block; called as fused.iterate."""
-    num_blocks = memory.model.works.size
+    num_blocks, num_envs = memory.model.works.size, memory.action_TN.shape[1]
+    size = mlp.block_size(num_envs, num_blocks)
     for i in range(num_blocks):
         block = (share + i) % num_blocks
         if try_acquire(counters, block, 0):
-            _differentiate_block(memory, block)
+            work, sums = memory.model.works[block], memory.model.sums[block]
+            mlp.clear(work.gradient)
+            clear_sums(sums)
+            for first in range(block * size, min((block + 1) * size, num_envs), mlp.LANES):
+                _learn_group(memory, work, sums, first, min(mlp.LANES, num_envs - first))

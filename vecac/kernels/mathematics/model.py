@@ -20,7 +20,7 @@ there, and slow Adam down four times."""
 
 
 class Model(NamedTuple):
-    """The network, its Adam, and what gradients are made from: arrays of records.
+    """The network, its Adam, and what gradients are made from.
 
     settings (1,): SETTINGS. parameters, gradient (1,): parameters_dtype; parameters_M, gradient_M: the
     same memory, flat, float32. mean_M, square_M float32: Adam's moments. works, sums (num_blocks,):
@@ -66,10 +66,7 @@ def sum_gradients(works: Any, gradient: Any) -> None:
 
 @njit(fastmath=FAST, error_model="numpy")
 def scale_and_clip(gradient: Any, scale: float, max_norm: float) -> float:
-    """Multiply the gradient (M,) by scale, then by min(1, max_norm / norm); returns the norm between.
-
-    The small number is that of torch's clip_grad_norm_.
-    """
+    """Multiply the gradient (M,) by scale, then as torch's clip_grad_norm_ does; the norm between."""
     squares = ZERO
     for i in range(gradient.size):
         squares += gradient[i] * gradient[i]
@@ -106,7 +103,7 @@ def adam(
 
 @njit
 def update(model: Model, num_rows: int, learning_rate: float, num_updates: int) -> Any:
-    """Adam's step number num_updates with the blocks' mean gradient; returns its norm before clipping."""
+    """Adam's step number num_updates with the rows' mean gradient; returns its norm before clipping."""
     sum_gradients(model.works, model.gradient[0])
     grad_norm = scale_and_clip(model.gradient_M, 1.0 / num_rows, model.settings[0].max_grad_norm)
     adam(model.parameters_M, model.gradient_M, model.mean_M, model.square_M, learning_rate, num_updates)

@@ -13,14 +13,9 @@ from vecac.kernels.mathematics.mlp import FAST, ZERO
 
 SETTINGS = np.dtype(
     [
-        ("gamma", np.float32),
-        ("reward_scale", np.float32),
-        ("ent_coef", np.float32),
-        ("vf_coef", np.float32),
+        *((name, np.float32) for name in ("gamma", "reward_scale", "ent_coef", "vf_coef")),
         ("bootstrap_truncated", np.uint8),
-        ("max_grad_norm", np.float64),
-        ("learning_rate", np.float64),
-        ("anneal_over", np.float64),
+        *((name, np.float64) for name in ("max_grad_norm", "learning_rate", "anneal_over")),
         ("time_limit", np.int64),
     ],
     align=True,
@@ -80,7 +75,7 @@ def clear_sums(sums: Any) -> None:
 
 @njit(fastmath=FAST, error_model="numpy")
 def td_target(reward: Any, next_value: Any, terminated: bool, truncated: bool, settings: Any) -> Any:
-    """r * scale + gamma * V(s'), where V is 0 after termination."""
+    """r * scale + gamma * V(s'), where V is 0 after termination, and after truncation if so set."""
     target = reward * settings.reward_scale
     if not (terminated or (truncated and not settings.bootstrap_truncated)):
         target += settings.gamma * next_value
