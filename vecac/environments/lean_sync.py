@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 class LeanSyncVectorEnv(SyncVectorEnv):
     """SyncVectorEnv that, in next-step mode, builds no infos and copies nothing twice.
 
-    That takes a ninth off a step of 16 CartPoles. Its environments hand out arrays of the space's shape
+    That takes a tenth off a step of 16 CartPoles. Its environments hand out arrays of the space's shape
     and plain numbers, as GuardedEnv makes sure; what `step` returns is overwritten by the next one.
     """
 
