@@ -1,4 +1,4 @@
-"""python tests/documents.py: writes what the pages take from the code, flags, metrics and the file tree.
+"""python tests/documents.py: writes what pages take from code and records: tables and the file tree.
 
 Each stands in its page between `<!-- name: ... -->` and `<!-- end of name -->`.
 """
@@ -13,6 +13,7 @@ import tomllib
 from pathlib import Path
 from typing import Literal, get_args, get_origin, get_type_hints
 
+import figures
 from test_layout import floor, module_of
 
 from vecac.config import GROUPS, flag
@@ -113,6 +114,12 @@ GENERATED = {
         "metrics": metric_table,
     },
     "docs/architecture.md": {"tree": tree},
+    "README.md": {"speed": lambda: figures.engines(short=True)},
+    "docs/performance.md": {
+        "engines": lambda: figures.engines(short=False),
+        "peers": figures.peers,
+        "solve": figures.solve,
+    },
 }
 
 

@@ -1,0 +1,100 @@
+"""The tables of speed on the pages, made from benchmarks/records: no figure there is typed by hand."""
+
+import json
+from pathlib import Path
+
+RECORDS = Path(__file__).parents[1] / "benchmarks" / "records"
+
+SHORT = ["sync 1", "sync 16", "vector 256", "vector 4096"]
+SHORT_FUSED = [(16, 1), (4096, 2)]
+LONG = [
+    *("sync 1", "sync 16", "sync 64", "sync 256"),
+    *("vector 1", "vector 16", "vector 64", "vector 256", "vector 4096", "async 16"),
+]
+LONG_FUSED = [(1, 1), (16, 1), (256, 1), (256, 2), (4096, 1), (4096, 2)]
+PEERS = {
+    "Stable-Baselines3 A2C, one torch thread": ("sb3", 1),
+    "Stable-Baselines3 A2C, two torch threads": ("sb3", 2),
+    "JAX on gymnax, jax.grad": ("jax-grad", 2),
+    "JAX on gymnax, one pass by hand": ("jax", 2),
+}
+TRAINERS = {
+    "fused": "`--engine fused --learning-rate 1e-3`",
+    "sb3-ppo": "Stable-Baselines3 PPO, its Zoo's settings",
+    "sb3-a2c": "Stable-Baselines3 A2C, its Zoo's settings",
+}
+
+
+def record(benchmark, which):
+    """The newest record of that name."""
+    *_, newest = sorted(RECORDS.glob(f"{benchmark}__{which}__*.json"))
+    return json.loads(newest.read_text())
+
+
+def provenance(measured):
+    """Where and of what a record is, in words."""
+    versions = measured["versions"]
+    packages = ", ".join(f"{name} {versions[name].partition('+')[0]}" for name in ("torch", "gymnasium"))
+    return f"{measured['hardware']['cores']} cores of an {measured['hardware']['cpu']}, {packages}"
+
+
+def engines(short):
+    """What each engine reaches beside the environments alone and the notebook, from steps_per_sec.py."""
+    measured = record("steps_per_sec", "defaults")
+    rows = {row["name"]: row for row in measured["rows"]}
+    lines = [
+        f"Env steps a second on CartPole-v1 ({provenance(measured)}), where the",
+        f"notebook's loop, from which vecac grew, made {rows['notebook']['median']:,.0f}:",
+        "",
+        "| engine, copies | environments alone | training by torch | training | training x notebook |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for name in SHORT if short else LONG:
+        alone, torch, training = (
+            rows[f"{name}, {what}"] for what in ("environments alone", "training by torch", "training")
+        )
+        speeds = " | ".join(f"{row['median']:,.0f}" for row in (alone, torch, training))
+        lines.append(f"| {copies(name)} | {speeds} | {training['ratio_to_notebook']['median']:,.1f} |")
+    for num_envs, threads in SHORT_FUSED if short else LONG_FUSED:
+        row = rows[f"fused {num_envs}, training, {threads} thread(s)"]
+        label = f"{copies(f'fused {num_envs}')}, {threads} thread{'s' if threads > 1 else ''}"
+        lines.append(f"| {label} | | | {row['median']:,.0f} | {row['ratio_to_notebook']['median']:,.0f} |")
+    return lines
+
+
+def copies(name):
+    """ "vector 4096" as "vector, 4,096"."""
+    engine, num_envs = name.split()
+    return f"{engine}, {int(num_envs):,}"
+
+
+def peers():
+    """How many times as fast the fused engine trains, from peers.py."""
+    rows = record("peers", "defaults")["rows"]
+    lines = [f"| copies | {' | '.join(PEERS)} |", "| --- " * (len(PEERS) + 1) + "|"]
+    for num_envs in (16, 256, 4096):
+        cells = []
+        for contestant, threads in PEERS.values():
+            found = [
+                row["ratio_fused_to_it"]["2"]["median"]
+                for row in rows
+                if (row["contestant"], row["num_envs"], row["what"]) == (contestant, num_envs, "training")
+                and row["num_threads"] == threads
+                and row["status"] == "measured"
+            ]
+            cells.append(f"{found[0]:,.1f} x" if found else "-")
+        lines.append(f"| {num_envs:,} | {' | '.join(cells)} |")
+    return lines
+
+
+def solve():
+    """How long CartPole-v1 takes to be solved, from time_to_solve.py."""
+    lines = [
+        "| trainer | seeds solved | seconds from the first env step | seconds of start-up and end |",
+        "| --- | --- | --- | --- |",
+    ]
+    for which, label in TRAINERS.items():
+        (row,) = record("time_to_solve", which)["rows"]
+        seconds, rest = (row[key]["median"] for key in ("seconds_to_solve", "start_up_seconds"))
+        lines.append(f"| {label} | {row['solved']} of {row['seeds']} | {seconds:.2f} | {rest:.2f} |")
+    return lines
