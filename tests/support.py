@@ -19,6 +19,8 @@ from vecac.recording import checkpoint
 
 ROOTS = (Path(vecac.__file__).parents[1], Path(__file__).parent)
 TIMEOUT_SECONDS = 90
+SMALL = {"hidden_size": 24}
+"""Of networks that may be small: one size for all, as kernels are compiled for each, for ten seconds."""
 
 
 class PictureEnv(gym.Env):

@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support import contents
+from support import SMALL, contents
 
 import vecac.evaluate
 import vecac.train
@@ -26,7 +26,7 @@ FUZZED = settings(
 AT_LENGTH = settings(FUZZED, max_examples=1000, derandomize=False)
 
 TINY = {
-    **{"total_timesteps": 60, "num_envs": 2, "n_rollout": 3, "hidden_size": 4, "quiet": True},
+    **{"total_timesteps": 60, "num_envs": 2, "n_rollout": 3, "quiet": True, **SMALL},
     **{"eval_episodes": 2, "log_interval": 20},
 }
 NUMBERS = st.one_of(

@@ -114,7 +114,7 @@ def test_other_environments_train(small, env_id):
 
 
 def test_an_environment_that_misbehaves_fails_the_run(small):
-    config = replace(small, env_id="scripted_environments:Faulty-v0", num_envs=2)
+    config = replace(small, env_id="scripted_environments:Faulty-v0", num_envs=2, learner="torch")
     with pytest.raises(EnvironmentFault):
         train(config)
     (run_dir,) = Path(small.log_dir).iterdir()

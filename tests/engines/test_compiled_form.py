@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from kernel_support import LINE, LineEnv
-from support import explained, run
+from support import SMALL, explained, run
 
 from vecac.config import Config
 from vecac.engines.compiled_form import require_same_steps
@@ -185,7 +185,7 @@ def test_rounding_to_float32_is_not_held_against_a_form():
 
 def test_an_engine_is_not_made_of_another_environments_form(monkeypatch):
     monkeypatch.setattr("vecac.engines.selection.find", lambda env_id: LINE)
-    config = Config(env_id="Line-v0", engine="fused", learner="compiled")
+    config = Config(env_id="Line-v0", engine="fused", learner="compiled", **SMALL)
     make_engine(config, torch.device("cpu"), 1).close()
     heavy = dataclasses.replace(LINE, step=heavier_step)
     monkeypatch.setattr("vecac.engines.selection.find", lambda env_id: heavy)
@@ -207,10 +207,10 @@ from vecac.kernels.catalogue import register
 from vecac.kernels.environment import CompiledEnvironment
 
 def reset(uniforms):
-    return (0.0,)
+    return 0.0, 0.0
 
 def step(state, action):
-    return (state[0] + 1.0,), REWARD, state[0] >= 9.0
+    return (state[0] + 1.0, 0.0), REWARD, state[0] >= 9.0
 
 def observe(state):
     return state
@@ -218,19 +218,19 @@ def observe(state):
 REWARD = far.REWARD
 
 class Mine(gym.Env):
-    observation_space, action_space = gym.spaces.Box(0, 99, (1,), np.float32), gym.spaces.Discrete(2)
+    observation_space, action_space = gym.spaces.Box(0, 99, (2,), np.float32), gym.spaces.Discrete(2)
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
         self.steps = 0.0
-        return np.zeros(1, np.float32), {}
+        return np.zeros(2, np.float32), {}
     def step(self, action):
         self.steps += 1.0
-        return np.array([self.steps], np.float32), GYM, self.steps >= 10.0, False, {}
+        return np.array([self.steps, 0.0], np.float32), GYM, self.steps >= 10.0, False, {}
 
 GYM = far.REWARD
 
 gym.register("Mine-v0", Mine)
-form = CompiledEnvironment(reset, step, observe, num_uniforms=1, state_size=1, obs_size=1, num_actions=2)
+form = CompiledEnvironment(reset, step, observe, num_uniforms=1, state_size=2, obs_size=2, num_actions=2)
 register("Mine-v0", form)
 """
 

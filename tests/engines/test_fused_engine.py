@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from kernel_support import LINE, assert_gradients_close, state_of
+from support import SMALL
 
 from vecac.algorithm.network import ActorCritic
 from vecac.algorithm.td import td_loss, td_targets
@@ -115,7 +116,7 @@ assert len(CASES) <= 60
 def test_rollout_and_gradient_are_those_of_gymnasium_and_torch(env_id, shape, options):
     num_envs, num_steps = shape
     # The seed: with some others, the rows of a bias all but cancel, and 1e-5 of what is left is noise.
-    settings = {"num_envs": num_envs, "n_rollout": num_steps, "seed": 4, "hidden_size": 16} | options
+    settings = {"num_envs": num_envs, "n_rollout": num_steps, "seed": 4, **SMALL} | options
     engine = make(env_id, 9, learning_rate=1e-30, **settings)  # leaves the gradient, moves nothing
     for _ in range(4):  # environments come apart, and episodes end in mid-rollout
         engine.iterate(1)
@@ -140,7 +141,7 @@ def test_rollout_and_gradient_are_those_of_gymnasium_and_torch(env_id, shape, op
 def test_the_cases_have_ends_of_every_kind():
     seen = set()
     for env_id in ENVIRONMENTS:
-        engine = make(env_id, 9, num_envs=70, n_rollout=9, seed=3, hidden_size=16)
+        engine = make(env_id, 9, num_envs=70, n_rollout=9, seed=3, **SMALL)
         rows, _ = Replay(engine, env_id, 9).rollout(9, 0)
         seen |= {(bool(row[3]), bool(row[4])) for row in rows}
     assert seen == {(False, False), (True, False), (False, True), (True, True)}
@@ -245,8 +246,8 @@ def test_a_call_is_short(monkeypatch):
     "settings", [{}, {"max_grad_norm": 0.01}, {"anneal_lr": True, "total_timesteps": 500}], ids=str
 )
 def test_five_updates_are_those_of_torchs_adam(settings):
-    engine = make(num_envs=4, n_rollout=5, hidden_size=16, learning_rate=1e-2, **settings)
-    network = ActorCritic(4, 2, 16)
+    engine = make(num_envs=4, n_rollout=5, learning_rate=1e-2, **SMALL, **settings)
+    network = ActorCritic(4, 2, **SMALL)
     network.load_state_dict(engine.network.state_dict())
     adam = torch.optim.Adam(network.parameters())
     for update in range(5):

@@ -7,6 +7,7 @@ from contextlib import closing
 import pytest
 import scripted_environments  # noqa: F401  (registers environments)
 import torch
+from support import SMALL
 
 from vecac.config import Config
 from vecac.engines.fused_engine import FusedEngine
@@ -105,7 +106,8 @@ def test_a_compiled_form_of_other_sizes_than_gymnasiums_is_refused(monkeypatch, 
 
 
 def test_the_time_limit_is_the_registered_one():
-    config, _ = resolve(Config(engine="fused", env_id="MountainCar-v0", num_envs=1, n_rollout=200))
+    sizes = {"num_envs": 1, "n_rollout": 200, **SMALL}
+    config = Config(engine="fused", learner="compiled", env_id="MountainCar-v0", **sizes)
     with closing(make_engine(config, CPU, 1)) as made:
         made.reset()
         assert [episode.length for episode in made.iterate(1).episodes] == [200]

@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 import torch
 from kernel_support import random_rollout
-from support import edit, run
+from support import SMALL, edit, explained, run
 
+import vecac.train
 from vecac.algorithm import td
 from vecac.config import Config
 from vecac.learners import loss_check, torch_learner
 from vecac.learners.loss_check import kernels_compute_td_py
 
-SIZES = [(4, 2, 256), (1, 1, 3), (27, 9, 40)]  # (D, A, H)
+SIZES = [(4, 2, 256), (11, 1, 24), (3, 5, 24)]  # (D, A, H)
+MORE_SIZES = [*SIZES, (1, 1, 3), (27, 9, 40)]
 SETTINGS = [
     {},
     {"ent_coef": 0.3, "vf_coef": 0.5, "bootstrap_truncated": False},
@@ -22,7 +24,6 @@ SETTINGS = [
     {"autoreset_mode": "disabled", "bootstrap_truncated": False, "gamma": 1.0, "vf_coef": 100.0},
     {"gamma": 0.0, "vf_coef": 0.0, "reward_scale": 1e9, "max_grad_norm": 0.01},
 ]
-SMALL = {"hidden_size": 3}  # what the mutations below are tried with
 
 MUTATIONS = [
     ({"ent_coef": 0.01}, "total - ent_coef * entropy", "total + ent_coef * entropy"),
@@ -43,29 +44,38 @@ def hides_final_obs(config):
     return config.autoreset_mode != "next-step"
 
 
-@pytest.mark.parametrize(("sizes", "settings"), [*itertools.product(SIZES, SETTINGS)], ids=str)
-def test_there_is_no_false_alarm(sizes, settings):
+def check_seeds(seeds, sizes, settings):
     obs_size, num_actions, hidden_size = sizes
     config = Config(hidden_size=hidden_size, **settings)
-    for seed in range(200):
+    for seed in seeds:
         assert kernels_compute_td_py(config, obs_size, num_actions, hides_final_obs(config), seed), seed
 
 
-def mutated(old, new):
-    """td.py with one place changed, as a module of its own."""
+@pytest.mark.parametrize(("sizes", "settings"), [*itertools.product(SIZES, SETTINGS)], ids=str)
+def test_there_is_no_false_alarm(sizes, settings):
+    check_seeds(range(30), sizes, settings)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("sizes", "settings"), [*itertools.product(MORE_SIZES, SETTINGS)], ids=str)
+def test_there_is_no_false_alarm_at_length(sizes, settings):
+    check_seeds(range(200), sizes, settings)
+
+
+def mutate(monkeypatch, old, new):
+    """Have the torch learner go by td.py with one place changed."""
     with open(td.__file__) as file:
         text = file.read()
     assert text.count(old) == 1
     module = ModuleType("mutated")
     exec(compile(text.replace(old, new), "mutated.py", "exec"), module.__dict__)
-    return module
+    for name in ("td_targets", "td_loss"):
+        monkeypatch.setattr(torch_learner, name, getattr(module, name))
 
 
 @pytest.mark.parametrize(("settings", "old", "new"), MUTATIONS)
 def test_no_edit_of_td_py_goes_unnoticed(monkeypatch, settings, old, new):
-    module = mutated(old, new)
-    for name in ("td_targets", "td_loss"):
-        monkeypatch.setattr(torch_learner, name, getattr(module, name))
+    mutate(monkeypatch, old, new)
     for mode in ("next-step", "same-step"):
         config = Config(autoreset_mode=mode, **SMALL, **settings)
         hides = hides_final_obs(config)
@@ -93,20 +103,23 @@ def test_it_draws_from_no_generator_of_others():
     assert np.array_equal(np.random.get_state()[1], before[1])
 
 
+EDIT = "-(taken_log_prob * advantage)", "(taken_log_prob * advantage)"
+WHY = "the kernels compute another loss than vecac/algorithm/td.py"
+SHORT = ("--total-timesteps", "200", "--num-envs", "2", "--hidden-size", "24", "--eval-episodes", "0")
+
+
 def test_whoever_edits_td_py_sees_it_in_the_next_run(package):
-    """By default; and what can only learn by kernels refuses to."""
-    edit(package / "algorithm" / "td.py", "-(taken_log_prob * advantage)", "(taken_log_prob * advantage)")
-    why = "the kernels compute another loss than vecac/algorithm/td.py"
-    short = ("--total-timesteps", "200", "--num-envs", "2", "--hidden-size", "3", "--eval-episodes", "0")
-    code, stdout, stderr = run("-m", "vecac.train", *short)
+    edit(package / "algorithm" / "td.py", *EDIT)
+    code, stdout, stderr = run("-m", "vecac.train", *SHORT)
     assert (code, stderr) == (0, "")
-    assert f"--learner auto: torch, since {why}" in stdout.splitlines()
+    assert f"--learner auto: torch, since {WHY}" in stdout.splitlines()
     assert "learning on cpu (torch)" in stdout
-    code, stdout, _ = run("-m", "vecac.train", *short, "--engine", "auto")
-    assert code == 0
-    assert f"fused is out: {why}" in stdout
+
+
+def test_what_can_only_learn_by_kernels_refuses_to_learn_by_another_loss(monkeypatch, elsewhere, capsys):
+    mutate(monkeypatch, *EDIT)
+    assert vecac.train.main([*SHORT, "--engine", "auto"]) == 0
+    assert f"fused is out: {WHY}" in capsys.readouterr().out
     for asked, remedy in (("--learner compiled", "--learner torch"), ("--engine fused", "--engine sync")):
-        code, stdout, stderr = run("-m", "vecac.train", *short, *asked.split())
-        assert (code, stdout) == (2, "")
-        (line,) = stderr.splitlines()
-        assert line.startswith(f"error: {asked} cannot run this: {why}; use {remedy}")
+        message = explained(vecac.train.main([*SHORT, *asked.split()]), *capsys.readouterr())
+        assert message.startswith(f"{asked} cannot run this: {WHY}; use {remedy}")

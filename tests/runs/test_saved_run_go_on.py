@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from support import SMALL
 
 from vecac.config import Config
 from vecac.engines.selection import make_engine
@@ -16,7 +17,7 @@ from vecac.runs.run import Run
 from vecac.runs.run_folder import describe_run, write_json
 from vecac.runs.saved_run import load_policy, saved_run
 
-SETTINGS = {"num_envs": 2, "hidden_size": 4, "learner": "torch", "num_threads": 1, "quiet": True}
+SETTINGS = {"num_envs": 2, "learner": "torch", "num_threads": 1, "quiet": True, **SMALL}
 
 RUN = {  # what a recorder has to say, of a run after 3 episodes
     "statistics": {"episodes": 3, "returns": [20.0, 30.0, 40.0], "lengths": [20, 30, 40]},

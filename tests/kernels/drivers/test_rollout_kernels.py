@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from kernel_support import assert_gradients_close, random_rollout
+from support import SMALL
 
 from vecac.config import Config
 from vecac.learners.compiled_learner import CompiledLearner
@@ -18,7 +19,7 @@ SHAPES = [(1, 1), (5, 6), (4, 131)]  # (T, N)
 
 
 def learners(obs_size, num_actions, **settings):
-    config = Config(hidden_size=24, reward_scale=0.5, **settings)
+    config = Config(reward_scale=0.5, **SMALL, **settings)
     seeds = seed_sequences(config.seed)
     torch_learner = TorchLearner(config, obs_size, num_actions, torch.device("cpu"), seeds)
     return CompiledLearner(config, obs_size, num_actions, 1, seeds), torch_learner
