@@ -19,11 +19,10 @@ CASES = {
     ]
 }
 COMPILED = {
-    "fused": {"engine": "fused"},
     "compiled": {"env_id": "kernel_support:Line-v0", "hidden_size": 100},
-    "compiled, entropy": {"env_id": "Acrobot-v1", "ent_coef": 0.01},
+    "compiled, entropy": {"env_id": "kernel_support:Line-v0", "hidden_size": 100, "ent_coef": 0.01},
 }
-"""Kernels of several sizes, each in a run of its own."""
+"""Kernels of one size, which call each other's functions; test_kill.py has those of the fused engine."""
 
 MORE_COMPILED = {
     f"{env_id}, {size}, {ent_coef}": {"env_id": env_id, "hidden_size": size, "ent_coef": ent_coef, **more}
@@ -33,7 +32,7 @@ MORE_COMPILED = {
         ("kernel_support:Line-v0", {"autoreset_mode": "same-step"}),
         ("kernel_support:Line-v0", {"engine": "async"}),
     ]
-    for size, ent_coef in [(1, 0.1), (7, 0.0), (64, 0.01), (256, 0.01)]
+    for size, ent_coef in [(1, 0.1), (7, 0.0), (64, 0.01), (100, 0.0), (256, 0.01)]
 }
 
 PROGRAM = """

@@ -36,6 +36,13 @@ CASES += [
 CASES += [{"engine": "fused", "learner": "compiled", "num_envs": 300, "num_threads": 2}]
 
 
+def case_of(case):
+    """With its name; slow, where kernels would be compiled for it alone."""
+    is_slow = case["learner"] == "compiled" and case.get("env_id") == "MountainCar-v0"
+    name = "-".join(map(str, case.values()))
+    return pytest.param(case, id=name, marks=pytest.mark.slow if is_slow else ())
+
+
 @contextmanager
 def engine_of(config):
     with closing(make_engine(config, torch.device("cpu"), config.num_threads or 1)) as engine:
@@ -60,7 +67,7 @@ def assert_goes_on_alike(engine, config, tmp_path, calls=40):
         assert bits(saved(other, tmp_path)) == bits(saved(engine, tmp_path))
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(map(str, case.values())))
+@pytest.mark.parametrize("case", map(case_of, CASES))
 def test_a_loaded_engine_goes_on_bit_for_bit(case, tmp_path):
     config = Config(**(SIZES | case))
     with engine_of(config) as engine:

@@ -23,13 +23,20 @@ CASES = [
     ]
     if engine != "vector" or env_id == "CartPole-v1"
 ]
+SLOW = [
+    case for case in CASES if case["engine"] == "async" and case["env_id"] in ("Acrobot-v1", "MountainCar-v0")
+]
 
 
 def rows(environments, action_TN):
     return [[array.tolist() for array in environments.step(action_N)] for action_N in action_TN]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(map(str, case.values())))
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, marks=[pytest.mark.slow] if case in SLOW else []) for case in CASES],
+    ids=lambda case: "-".join(map(str, case.values())),
+)
 def test_restored_environments_take_the_same_steps(case):
     """From many moments, among them the step before a dead row, where the reset is still to come."""
     config = Config(num_envs=3, **case)

@@ -41,7 +41,16 @@ CASES += [
     | {"num_envs": 2, "n_rollout": 6, "td_lambda": 0.7}
     for mode in ("next-step", "same-step", "disabled")
 ]
-each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(map(str, case.values())))
+
+
+def case_of(case):
+    """With its name; slow, where its rollouts and its lambda are tried in another case as well."""
+    is_slow = (case["n_rollout"] == 1) != (case["td_lambda"] == 0.0)
+    name = "-".join(map(str, case.values()))
+    return pytest.param(case, id=name, marks=pytest.mark.slow if is_slow else ())
+
+
+each_case = pytest.mark.parametrize("case", map(case_of, CASES))
 UPDATES = 50
 
 

@@ -3,8 +3,9 @@ import signal
 import subprocess
 
 import pytest
-from support import group_members, kill_group, run, start, wait_until
+from support import explained, group_members, kill_group, start, wait_until
 
+from vecac import train
 from vecac.errors import UsageError
 from vecac.runs.folder_lock import locked
 
@@ -62,21 +63,22 @@ def test_a_forked_child_does_not_keep_the_lock_of_its_dead_parent(tmp_path):
 @pytest.mark.parametrize(
     "method", ["fork", *(pytest.param(name, marks=pytest.mark.slow) for name in ("forkserver", "spawn"))]
 )
-def test_a_run_in_progress_is_refused_and_workers_of_a_dead_one_are_no_obstacle(method, tmp_path):
+def test_a_run_in_progress_is_refused_and_workers_of_a_dead_one_are_no_obstacle(method, tmp_path, capsys):
     flags = ("--engine", "async", "--num-envs", "2", "--start-method", method, "--eval-episodes", "0")
     process = start(
-        *("-m", "vecac.train", *flags, "--log-dir", tmp_path, "--total-timesteps", "40000"),
+        *("-m", "vecac.train", *flags, "--log-dir", tmp_path, "--total-timesteps", "20000"),
         stderr=subprocess.DEVNULL,
     )
     try:
         assert wait_until(lambda: [*tmp_path.glob("[!.]*/progress.csv")])
         (run_dir,) = tmp_path.iterdir()
-        code, stdout, stderr = run("-m", "vecac.train", "--resume", run_dir)
-        assert (code, stdout) == (2, "")
-        assert stderr.startswith(f"error: --resume {run_dir}: that run is still running")
+        os.kill(process.pid, signal.SIGSTOP)  # it is still there, but does not end before its time
+        message = explained(train.main(["--resume", str(run_dir)]), *capsys.readouterr())
+        assert message.startswith(f"--resume {run_dir}: that run is still running")
         os.kill(process.pid, signal.SIGKILL)
-        code, _, stderr = run("-m", "vecac.train", "--resume", run_dir)
-        assert (code, stderr) == (0, "")
+        process.wait()
+        assert train.main(["--resume", str(run_dir)]) == 0
+        assert capsys.readouterr().err == ""
         assert wait_until(lambda: not group_members(process.pid), 5), group_members(process.pid)
     finally:
         kill_group(process.pid)

@@ -11,7 +11,11 @@ from vecac.kernels.mathematics.mlp import LANES
 from vecac.kernels.mathematics.model import sum_gradients
 from vecac.learners.kernel_parameters import flat, torch_views
 
-SIZES = [(4, 2, 256), (1, 1, 3), (5, 3, 16), (27, 9, 40), (8, 6, 24)]  # (D, A, H)
+SIZES = [(4, 2, 256), (1, 1, 3), (5, 3, 16)]  # (D, A, H)
+MORE_SIZES = [(27, 9, 40), (8, 6, 24)]
+each_size = pytest.mark.parametrize(
+    "sizes", [*SIZES, *(pytest.param(sizes, marks=pytest.mark.slow) for sizes in MORE_SIZES)], ids=str
+)
 
 
 def setting(obs_size, num_actions, hidden_size):
@@ -27,7 +31,7 @@ def setting(obs_size, num_actions, hidden_size):
     return network, parameters, work
 
 
-@pytest.mark.parametrize("sizes", SIZES, ids=str)
+@each_size
 def test_forward_is_torchs(sizes):
     network, parameters, work = setting(*sizes)
     mlp.forward(parameters[0], work[0], 1)
@@ -48,7 +52,7 @@ def test_forward_is_torchs(sizes):
     assert (work["heads"][0, 0] == 7).all()
 
 
-@pytest.mark.parametrize("sizes", SIZES, ids=str)
+@each_size
 def test_backward_adds_torchs_gradient(sizes):
     network, parameters, work = setting(*sizes)
     logit_grad = torch.randn(LANES, sizes[1])
