@@ -47,7 +47,7 @@ class ActsOnly:
     """
 
     def __init__(self, learner: Learner) -> None:
-        self.network, self.device = learner.network, learner.device
+        self.network, self.device, self.num_threads = learner.network, learner.device, learner.num_threads
         # Not methods of ours around the learner's: a call more would be timed with them.
         self.start_rollout, self.act, self.close = learner.start_rollout, learner.act, learner.close
 

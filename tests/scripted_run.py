@@ -34,18 +34,19 @@ class ScriptedEngine:
     def __init__(self):
         self.network = ActorCritic(4, 2, hidden_size=4)
         self.optimizer = torch.optim.Adam(self.network.parameters())
-        self.optimizer_state = self.optimizer.state_dict
         self.env_steps = self.updates = 0
         self.rollout = None
 
-    def state_dict(self):
+    def policy_state(self):
         return {
             "network": self.network.state_dict(),
-            "optimizer": self.optimizer_state(),
+            "optimizer": self.optimizer.state_dict(),
             "env_steps": self.env_steps,
             "updates": self.updates,
-            "engine": {"at": self.env_steps},
         }
+
+    def state_dict(self):
+        return {**self.policy_state(), "engine": {"at": self.env_steps}}
 
     def load_state_dict(self, state):
         self.network.load_state_dict(state["network"])

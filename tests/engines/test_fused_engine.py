@@ -259,7 +259,7 @@ def test_five_updates_are_those_of_torchs_adam(settings):
         adam.step()
         assert engine.iterate(0).last_update.read()["train/learning_rate"] == pytest.approx(rate)
     assert torch.allclose(state_of(engine.network), state_of(network), rtol=1e-5, atol=1e-6)
-    expected, actual = adam.state_dict(), engine.optimizer_state()
+    expected, actual = adam.state_dict(), engine.policy_state()["optimizer"]
     assert actual["param_groups"][0]["lr"] == pytest.approx(rate)
     for index, state in expected["state"].items():
         for name, tensor in state.items():

@@ -56,7 +56,7 @@ def test_an_update_with_no_valid_row_changes_nothing():
     learner.start_rollout(rollout)
     assert learner.update(rollout, 1e-3) is None
     assert torch.equal(state_of(learner.network), before)
-    assert learner.optimizer_state()["state"][0]["step"] == 0
+    assert learner.state_dict()["optimizer"]["state"][0]["step"] == 0
 
 
 def test_dead_rows_may_hold_anything():
@@ -86,7 +86,7 @@ def test_torch_can_go_on_where_the_kernels_stopped():
         learner.start_rollout(rollout)
         learner.update(rollout, 1e-2)
     successor.network.load_state_dict(learner.network.state_dict())
-    successor.optimizer.load_state_dict(copy.deepcopy(learner.optimizer_state()))
+    successor.optimizer.load_state_dict(copy.deepcopy(learner.state_dict()["optimizer"]))
     for each in (learner, successor):
         each.start_rollout(rollout)
         each.update(rollout, 1e-2)

@@ -44,7 +44,7 @@ def test_the_optimizer_shows_the_kernels_moments():
     shared = make()
     shared.model.mean_M[:], shared.model.square_M[:] = 2.0, 3.0
     adam = torch.optim.Adam(shared.network.parameters())
-    adam.load_state_dict(shared.optimizer_state(7, 0.25))  # torch takes it
+    adam.load_state_dict(shared.state_dict(7, 0.25)["optimizer"])  # torch takes it
     state = adam.state_dict()
     assert state["param_groups"][0]["eps"] == 1e-8
     assert state["param_groups"][0]["lr"] == 0.25

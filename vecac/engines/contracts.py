@@ -49,16 +49,10 @@ class Report:
 class Engine(Protocol):
     """Whoever can collect rollouts and make updates; the training loop knows nothing more of it."""
 
-    @property
-    def network(self) -> ActorCritic:
-        """The parameters, whoever computes with them."""
-
-    def optimizer_state(self) -> dict[str, Any]:
-        """The state_dict of torch's Adam after the updates so far, whoever made them."""
-
-    @property
-    def num_threads(self) -> int:
-        """CPU threads in use, which may be fewer than were allowed."""
+    network: ActorCritic
+    """The parameters, whoever computes with them."""
+    num_threads: int
+    """CPU threads in use, which may be fewer than were allowed."""
 
     @property
     def env_steps(self) -> int:
@@ -68,11 +62,16 @@ class Engine(Protocol):
     def updates(self) -> int:
         """Optimiser steps so far."""
 
-    def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint holds of the engine, as plain values, tensors and arrays in its own memory.
+    def policy_state(self) -> dict[str, Any]:
+        """What a checkpoint to play holds of the engine, in the engine's own memory.
 
-        network and optimizer (state_dicts), env_steps, updates, and in `engine` whatever else the next
-        iteration depends on; None there before `reset`.
+        network, optimizer (of torch's Adam, whoever made the updates), env_steps and updates.
+        """
+
+    def state_dict(self) -> dict[str, Any]:
+        """`policy_state`, and in `engine` whatever else the next iteration depends on, None before `reset`.
+
+        As plain values, tensors and arrays, in the engine's own memory.
         """
 
     def load_state_dict(self, state: dict[str, Any]) -> list[str]:
@@ -120,20 +119,14 @@ class Engine(Protocol):
 class Learner(Protocol):
     """Whoever acts and updates for the engine that steps Gymnasium's environments."""
 
-    @property
-    def network(self) -> ActorCritic:
-        """The parameters."""
+    network: ActorCritic
+    num_threads: int
+    """CPU threads in use."""
+    device: torch.device
+    """Where the rollout buffer has to be."""
 
-    def optimizer_state(self) -> dict[str, Any]:
-        """The state_dict of torch's Adam after the updates so far, whoever made them."""
-
-    @property
-    def num_threads(self) -> int:
-        """CPU threads in use."""
-
-    @property
-    def device(self) -> torch.device:
-        """Where the rollout buffer has to be."""
+    def state_dict(self) -> dict[str, Any]:
+        """network and optimizer, as in `Engine.policy_state`."""
 
     def random_state(self) -> dict[str, Any]:
         """The policy's generator, and the numbers that it drew for the rollout in progress."""

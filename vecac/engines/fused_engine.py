@@ -9,7 +9,6 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from vecac.algorithm.network import ActorCritic
 from vecac.engines.compiled_faults import find_fault
 from vecac.engines.contracts import CALL_SECONDS, NEW_EPISODES, Report
 from vecac.errors import EnvironmentFault
@@ -63,26 +62,13 @@ class FusedEngine:
         self._progress = memory.progress[0]
         self._has_begun = self._is_torn = False
         self._threads = BlockThreads(num_threads, len(memory.model.works))
+        self.network, self.num_threads = self._shared.network, self._threads.count
         products = 3 * (sum(sizes) + 1) * settings.hidden_size * memory.endings_TN.size
         self._iterations_a_call = max(1, CALL_PRODUCTS * self._threads.count // products)
         self.functions = compile_environment(environment)
         self._begin = specialise(fused.begin, memory, self.functions[0])
         arguments = (self._threads.counters, 0, memory, 1, math.inf, *self.functions)
         self._iterate = specialise(fused.iterate, *arguments)
-
-    @property
-    def network(self) -> ActorCritic:
-        """The parameters, which the kernels update in place."""
-        return self._shared.network
-
-    @property
-    def num_threads(self) -> int:
-        """CPU threads in use: no more than there are blocks of environments."""
-        return self._threads.count
-
-    def optimizer_state(self) -> dict[str, Any]:
-        """The state_dict of torch's Adam in the kernels' state."""
-        return self._shared.optimizer_state(self.updates, float(self._progress["learning_rate"]))
 
     @property
     def env_steps(self) -> int:
@@ -94,18 +80,17 @@ class FusedEngine:
         """Optimiser steps so far."""
         return int(self._progress["updates"])
 
+    def policy_state(self) -> dict[str, Any]:
+        """Enough to play the policy; see Engine."""
+        shared = self._shared.state_dict(self.updates, float(self._progress["learning_rate"]))
+        return {**shared, "env_steps": self.env_steps, "updates": self.updates}
+
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint holds; see Engine. `iterate` never returns in the middle of a rollout."""
         memory = self._memory
         episodes = None if self._is_torn else memory.environments
         engine = {"episodes": episodes, "window": memory.window, "progress": memory.progress}
-        return {
-            "network": self.network.state_dict(),
-            "optimizer": self.optimizer_state(),
-            "env_steps": self.env_steps,
-            "updates": self.updates,
-            "engine": engine if self._has_begun else None,
-        }
+        return {**self.policy_state(), "engine": engine if self._has_begun else None}
 
     def load_state_dict(self, state: dict[str, Any]) -> list[str]:
         """Go on exactly where state_dict was taken; see Engine."""

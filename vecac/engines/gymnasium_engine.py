@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from vecac.algorithm.network import ActorCritic
 from vecac.config import Config
 from vecac.engines.collector import Collector
 from vecac.engines.contracts import CALL_SECONDS, NEW_EPISODES, Learner, Report
@@ -28,38 +27,18 @@ class GymnasiumEngine:
         self._config, self._learner = config, learner
         self._collector = Collector(environments, config.n_rollout, learner.device)
         self._has_begun = False
-        self.env_steps = 0
-        self.updates = 0
+        self.environments, self.network = environments, learner.network
+        self.num_threads = learner.num_threads
+        self.env_steps = self.updates = 0
 
-    @property
-    def network(self) -> ActorCritic:
-        """The parameters, in the torch module that the learner trains."""
-        return self._learner.network
-
-    @property
-    def environments(self) -> Environments:
-        """What is stepped."""
-        return self._collector.environments
-
-    def optimizer_state(self) -> dict[str, Any]:
-        """The state_dict of the learner's Adam."""
-        return self._learner.optimizer_state()
-
-    @property
-    def num_threads(self) -> int:
-        """CPU threads that the learner uses."""
-        return self._learner.num_threads
+    def policy_state(self) -> dict[str, Any]:
+        """Enough to play the policy; see Engine."""
+        return {**self._learner.state_dict(), "env_steps": self.env_steps, "updates": self.updates}
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint holds; see Engine."""
         inner = {"policy": self._learner.random_state(), "episodes": self._collector.state_dict()}
-        return {
-            "network": self.network.state_dict(),
-            "optimizer": self.optimizer_state(),
-            "env_steps": self.env_steps,
-            "updates": self.updates,
-            "engine": inner if self._has_begun else None,
-        }
+        return {**self.policy_state(), "engine": inner if self._has_begun else None}
 
     def load_state_dict(self, state: dict[str, Any]) -> list[str]:
         """Go on exactly where state_dict was taken; see Engine."""

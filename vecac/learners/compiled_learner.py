@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vecac.algorithm.network import ActorCritic
 from vecac.algorithm.rollout import Rollout
 from vecac.kernels.drivers import rollout_kernels as kernels
 from vecac.kernels.mathematics.model import Model, update
@@ -51,6 +50,7 @@ class CompiledLearner:
         self._uniform_TN = np.zeros((settings.n_rollout, settings.num_envs))
         blocks = len(self._shared.model.works)
         self._threads = BlockThreads(num_threads, blocks)
+        self.network, self.num_threads = self._shared.network, self._threads.count
         self._acting = self._threads if settings.num_envs >= ACTED_FOR_ALONE else BlockThreads(1, blocks)
         self._rollout: Rollout | None = None
         memory = self._memory = self._bind(Rollout(1, 1, obs_size, False, self.device))
@@ -59,19 +59,9 @@ class CompiledLearner:
         self._differentiate = specialise(kernels.differentiate_rollout, self._threads.counters, 0, memory)
         self._update = specialise(update, memory.model, 1, 0.1, 1)
 
-    @property
-    def network(self) -> ActorCritic:
-        """The parameters, which the kernels update in place."""
-        return self._shared.network
-
-    @property
-    def num_threads(self) -> int:
-        """CPU threads that updates are made on: no more than there are blocks of environments."""
-        return self._threads.count
-
-    def optimizer_state(self) -> dict[str, Any]:
-        """The state_dict of torch's Adam in the kernels' state."""
-        return self._shared.optimizer_state(self._num_updates, self._learning_rate)
+    def state_dict(self) -> dict[str, Any]:
+        """network and optimizer; see Learner."""
+        return self._shared.state_dict(self._num_updates, self._learning_rate)
 
     def random_state(self) -> dict[str, Any]:
         """The policy's generator, and the uniforms that it drew for the rollout in progress."""

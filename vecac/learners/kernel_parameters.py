@@ -75,25 +75,20 @@ class KernelParameters:
         """What the last update stepped along, by the names of the network's parameters; in its memory."""
         return torch_views(self.model.gradient, self._obs_size)
 
-    def optimizer_state(self, updates: int, learning_rate: float) -> dict[str, Any]:
-        """The state_dict that torch's Adam would have after as many updates; it shares the moments' memory.
+    def state_dict(self, updates: int, learning_rate: float) -> dict[str, Any]:
+        """network and optimizer, as torch's Adam would have it after as many updates, in the kernels' memory.
 
         Made by hand, since making an Adam has torch import its compiler, which takes two seconds.
         """
         mean, square = self._moments
-        names = [name for name, _ in self.network.named_parameters()]
-        group = {"lr": learning_rate, "betas": (BETA1, BETA2), "eps": EPSILON, "weight_decay": 0.0}
-        return {
-            "state": {
-                index: {
-                    "step": torch.tensor(float(updates)),
-                    "exp_avg": mean[name],
-                    "exp_avg_sq": square[name],
-                }
-                for index, name in enumerate(names)
-            },
-            "param_groups": [group | {"amsgrad": False, "params": list(range(len(names)))}],
+        step = float(updates)
+        state = {
+            index: {"step": torch.tensor(step), "exp_avg": mean[name], "exp_avg_sq": square[name]}
+            for index, (name, _) in enumerate(self.network.named_parameters())
         }
+        group = {"lr": learning_rate, "betas": (BETA1, BETA2), "eps": EPSILON, "weight_decay": 0.0}
+        groups = [group | {"amsgrad": False, "params": list(state)}]
+        return {"network": self.network.state_dict(), "optimizer": {"state": state, "param_groups": groups}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over network and optimizer of an engine's state_dict, whoever made it.

@@ -97,8 +97,8 @@ class TorchLearner:
         device: torch.device,
         seeds: SeedSequences,
     ) -> None:
-        self._settings = settings
-        self.device = device
+        self._settings, self.device = settings, device
+        self.num_threads = torch.get_num_threads()
         sizes = obs_size, num_actions, settings.hidden_size
         self.network = initial_network(*sizes, torch_seed(seeds.network)).to(device)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=settings.learning_rate, fused=True)
@@ -109,11 +109,6 @@ class TorchLearner:
         self._noise_rows: Sequence[Tensor] = ()
         self._parameters = list(self.network.parameters())
         self._loss = RolloutLoss(settings, self.network)
-
-    @property
-    def num_threads(self) -> int:
-        """CPU threads that torch uses in this process."""
-        return torch.get_num_threads()
 
     def start_rollout(self, rollout: Rollout) -> None:
         """Draw the policy's random numbers for the T steps of all N environments at once."""
@@ -137,10 +132,9 @@ class TorchLearner:
         blocks = self._loss.backward(rollout)
         return UpdateReport(blocks, self._step(learning_rate), learning_rate) if blocks else None
 
-    def optimizer_state(self) -> dict[str, Any]:
-        """The optimiser's state_dict."""
-        state: dict[str, Any] = self.optimizer.state_dict()
-        return state
+    def state_dict(self) -> dict[str, Any]:
+        """network and optimizer; see Learner."""
+        return {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
 
     def random_state(self) -> dict[str, Any]:
         """The policy's generator, and the noise that it drew for the rollout in progress."""

@@ -135,11 +135,4 @@ class Recorder:
 
     def _policy(self) -> dict[str, Any]:
         """A checkpoint to play; it shares the engine's memory."""
-        engine = self._engine
-        return {
-            "config": self._settings,
-            "network": engine.network.state_dict(),
-            "optimizer": engine.optimizer_state(),
-            "env_steps": engine.env_steps,
-            "updates": engine.updates,
-        }
+        return {"config": self._settings, **self._engine.policy_state()}
