@@ -12,13 +12,7 @@ from torch import Tensor, nn
 
 
 class ActorCritic(nn.Module):
-    """One shared ReLU layer, a policy head and a value head, all nn.Linear by default initialisation.
-
-    Args:
-        obs_size: D.
-        num_actions: A.
-        hidden_size: H.
-    """
+    """One ReLU layer from D to H, a policy head to A, a value head: nn.Linear by default initialisation."""
 
     def __init__(self, obs_size: int, num_actions: int, hidden_size: int = 256) -> None:
         super().__init__()

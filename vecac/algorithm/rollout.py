@@ -65,9 +65,7 @@ class Rollout:
     what is sent to the learner is to lie in pinned memory.
 
     Args:
-        num_steps: T.
-        num_envs: N.
-        obs_size: D.
+        num_steps, num_envs, obs_size: T, N and D.
         hides_final_obs: whether the autoreset mode replaces final observations (see RolloutTensors).
         device: the learner's device.
         staged: keep a host side apart from the learner's. Needed for any device but the CPU.
@@ -82,8 +80,7 @@ class Rollout:
         device: torch.device,
         staged: bool | None = None,
     ) -> None:
-        self.num_steps = num_steps
-        self.num_envs = num_envs
+        self.num_steps, self.num_envs = num_steps, num_envs
         self.staged = device.type != "cpu" if staged is None else staged
         self.is_pinned = device.type in PINNED_FOR
         sizes = (num_steps, num_envs, obs_size, hides_final_obs)

@@ -1,13 +1,13 @@
 """Which engine and which learner can run what, and why not: everyone who has to know asks here.
 
-What each of them needs is one table. Refusals, the choices of `auto` and the table in docs/reference.md come
-from it; what it needs of flags alone is in config.py, which refuses them before anything is looked up.
+Refusals, the choices of `auto` and the table in docs/reference.md come from REQUIREMENTS; what it needs of
+flags alone is in config.py, which refuses them before anything is looked up.
 """
 
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from vecac.config import NEEDS, Config, unmet
@@ -75,10 +75,6 @@ def _compiled_form(wish: Wish) -> str | None:
     return f"the compiled form of {spec.id} has obs_size and num_actions {ours}, Gymnasium's {theirs}"
 
 
-def _form(engine: str, wish: Wish) -> str | None:
-    return missing_form(engine, wish.spec)
-
-
 def _loss(wish: Wish) -> str | None:
     if wish.kernels_compute_td_py:
         return None
@@ -86,13 +82,13 @@ def _loss(wish: Wish) -> str | None:
 
 
 def _flags(choice: str) -> Requirement:
-    def obstacle(wish: Wish) -> str | None:
-        return next((f"{choice} {need.which}" for _, need in unmet(wish.config, choice)), None)
+    return Requirement(
+        "; ".join(dict.fromkeys(need.which for need in NEEDS[choice].values())),
+        lambda wish: next((f"{choice} {need.which}" for _, need in unmet(wish.config, choice)), None),
+    )
 
-    return Requirement("; ".join(dict.fromkeys(need.which for need in NEEDS[choice].values())), obstacle)
 
-
-_SINGLE_FORM = Requirement("steps single environments", partial(_form, "sync"))
+_SINGLE_FORM = Requirement("steps single environments", lambda wish: missing_form("sync", wish.spec))
 _LOSS = Requirement("computes the loss of algorithm/td.py, or is not used", _loss)
 
 REQUIREMENTS: Mapping[str, tuple[Requirement, ...]] = {
@@ -102,7 +98,7 @@ REQUIREMENTS: Mapping[str, tuple[Requirement, ...]] = {
         _LOSS,
     ),
     "--engine vector": (
-        Requirement("steps an environment's own vector form", partial(_form, "vector")),
+        Requirement("steps an environment's own vector form", lambda wish: missing_form("vector", wish.spec)),
         _flags("--engine vector"),
     ),
     "--engine sync": (_SINGLE_FORM, _flags("--engine sync")),

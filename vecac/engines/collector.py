@@ -22,12 +22,7 @@ from vecac.transition import Episode
 class Collector:
     """Environments, the rollout in progress, and the episodes in progress.
 
-    can_go_on: whether the environments are all at the same step.
-
-    Args:
-        environments: closed by whoever made them.
-        num_steps: T.
-        device: where the rollout buffer is.
+    can_go_on: whether the environments, which whoever made them closes, are all at the same step.
     """
 
     def __init__(self, environments: Environments, num_steps: int, device: torch.device) -> None:
@@ -69,10 +64,9 @@ class Collector:
         return self._next_step == rollout.num_steps
 
     def finish(self, env_steps: int) -> tuple[list[Episode], int]:
-        """The episodes that ended in the rollout, which is learned from, and its valid transitions.
+        """Of the rollout, which is learned from, the episodes that ended and the number of valid transitions.
 
-        Args:
-            env_steps: of the run, before this rollout.
+        env_steps are those of the run before it.
         """
         rollout, self._next_step = self.rollout, 0
         ended_TN = rollout.terminated_TN | rollout.truncated_TN

@@ -22,14 +22,13 @@ def find_fault(
 ) -> str | None:
     """The first environment that gave a reward which is not finite, shows such an observation or raises.
 
+    None if nothing is wrong with any of them where it stands now.
+
     Args:
         environment: what is trained on.
         records: the environments (N,), as fused.environment_dtype.
         finished: the last finished episodes, as fused.EPISODE.
         raised: what a kernel raised; only then are steps and a reset tried, of which training takes but one.
-
-    Returns:
-        None if nothing is wrong with any of them where it stands now.
     """
     for episode in finished:
         if not _are_finite(episode["episode_return"]):

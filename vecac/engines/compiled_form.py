@@ -29,12 +29,7 @@ def require_same_steps(env_id: str, environment: CompiledEnvironment, functions:
     Steps are compared from states that both know: where Gymnasium's environment tells its state as
     state_size numbers, by get_state or an attribute `state`, which `observe` shows as it does, and where
     both begin an episode alike. How episodes begin is not compared. What the compiled functions raise is
-    not told here: a run names the environment that raised it.
-
-    Args:
-        env_id: Gymnasium's.
-        environment: its compiled form.
-        functions: reset, step and observe of the latter, as they were compiled.
+    not told here: a run names the environment that raised it. `functions` are its reset, step and observe.
 
     Raises:
         UsageError: they part; the message tells where.

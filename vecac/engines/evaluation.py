@@ -118,7 +118,6 @@ def evaluate(
     first would favour the short ones.
 
     Args:
-        network: on any device.
         environments: reset here, on seeds that training never uses, and left in mid-episode.
         seed: the run's; environments and sampling are seeded from its evaluation child.
         go_on: told the episodes and steps so far before every step.

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,15 +34,14 @@ FINISHED = 65_536
 class FusedEngine:
     """Trains on a compiled environment; the results do not depend on the number of threads.
 
-    functions: the environment's reset, step and observe, as they were compiled. environments: none of
-    Gymnasium's; see Engine.
+    functions: the environment's reset, step and observe, as they were compiled.
 
     Args:
-        settings: every setting of the loss but td_lambda.
+        settings: of the loss, where td_lambda is passed over, and of the rollout.
         environment: what to train on.
         time_limit: env steps after which an episode is truncated; None for no limit.
         num_threads: the most that are used at a time.
-        seeds: of the network, the environments and the policy.
+        seeds: of the network and the environments, whose streams the policy draws from too.
     """
 
     environments: None = None
@@ -121,7 +120,7 @@ class FusedEngine:
         self._has_begun = True
 
     def iterate(self, count: int, goal: float | None = None) -> Report:
-        """Up to `count` times, collect T x N and update once; see Engine."""
+        """Collect and update; see Engine."""
         deadline = time.perf_counter() + CALL_SECONDS
         # The kernel's mean may round otherwise than the statistics', so it stops a hair before the goal.
         pause_at = math.inf if goal is None else goal - 1e-9 * abs(goal)
@@ -181,16 +180,9 @@ class EpisodeRows(Sequence[Episode]):
     def __len__(self) -> int:
         return len(self._rows)
 
-    @overload
-    def __getitem__(self, index: int) -> Episode: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Episode]: ...
-
-    def __getitem__(self, index: int | slice) -> Episode | Sequence[Episode]:
-        if isinstance(index, slice):
-            return [Episode(*row) for row in self._rows[index].tolist()]
-        return Episode(*self._rows[index].tolist())
+    def __getitem__(self, index: Any) -> Any:
+        found = self._rows[index].tolist()
+        return [Episode(*row) for row in found] if isinstance(index, slice) else Episode(*found)
 
 
 def _allocate(

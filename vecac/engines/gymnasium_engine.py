@@ -18,9 +18,9 @@ class GymnasiumEngine:
     The counters move with the update: a rollout that is still being collected is not in them.
 
     Args:
-        config: n_rollout, learning_rate, anneal_lr and total_timesteps.
+        config: n_rollout, learning_rate, anneal_lr, total_timesteps; seed and env_id to go on from a state.
         environments: closed by `close`.
-        learner: acts and updates.
+        learner: as are its threads.
     """
 
     def __init__(self, config: Config, environments: Environments, learner: Learner) -> None:
@@ -83,11 +83,10 @@ class GymnasiumEngine:
         self._has_begun = True
 
     def iterate(self, count: int, goal: float | None = None) -> Report:
-        """Up to `count` times, collect T x N and update once; see Engine.
+        """Collect and update; see Engine.
 
-        Returns early once an update finds finished episodes, so that they are judged before the next
-        one, and after about CALL_SECONDS, if need be in the middle of a rollout, which the next call
-        goes on with.
+        Returns early once an update finds finished episodes, so that they are judged before the next one, and
+        after about CALL_SECONDS, if need be in mid-rollout, where the next call goes on.
         """
         report = Report()
         deadline = time.perf_counter() + CALL_SECONDS

@@ -10,10 +10,6 @@ import torch
 from vecac.errors import UsageError
 from vecac.settings import RunSettings
 
-DEFAULT_THREADS = 1
-"""Threads for torch. A second one gains next to nothing on blocks this small, and on a busy machine, where
-threads that wait for each other spin, it loses up to a factor of forty."""
-
 
 def resolve_device(requested: str) -> torch.device:
     """The device to learn on. `auto` is the CPU: no speed has been measured on a GPU so far.
@@ -47,10 +43,16 @@ def idle_gpu(requested: str) -> str | None:
 
 
 def choose_threads(settings: RunSettings) -> int:
-    """CPU threads for the network: as asked for, or one for torch, as many as there are cores for kernels."""
-    if settings.num_threads:
-        return settings.num_threads
-    return DEFAULT_THREADS if settings.learner == "torch" else _cores()
+    """CPU threads for the network: as asked for, or one for torch, and all CPUs of this process for kernels.
+
+    A second one gains torch next to nothing on blocks this small, and on a busy machine, where threads that
+    wait for each other spin, it loses up to a factor of forty.
+    """
+    if settings.num_threads or settings.learner == "torch":
+        return settings.num_threads or 1
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @contextmanager
@@ -62,10 +64,3 @@ def torch_threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _cores() -> int:
-    """CPUs that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -52,16 +52,10 @@ def with_final_obs(
 
 
 def require_shape(what: str, array: NDArray[Any], shape: tuple[int, ...], index: int | None = None) -> None:
-    """Refuse an array of another shape.
-
-    Args:
-        what: the name of what was returned.
-        array: of one environment, or of all.
-        shape: the right one.
-        index: the environment; None for the vector environment as a whole.
+    """Refuse an array of another shape, which environment `index` returned, or all of them (None).
 
     Raises:
-        EnvironmentFault: the shape is another.
+        EnvironmentFault: it names both, and what the array is.
     """
     if array.shape != shape:
         who = "the vector environment" if index is None else f"environment {index}"
@@ -74,8 +68,7 @@ def require_finite(what: str, array: NDArray[np.float32]) -> None:
     Raises:
         EnvironmentFault: the first environment that returned such a number.
     """
-    # One dot product instead of a mask: it is not finite if any number is not. It may also overflow,
-    # hence the second look.
+    # One dot product instead of a mask: not finite if any number is not, but it may overflow too.
     if math.isfinite(np.vdot(array, array)):
         return
     finite = np.isfinite(array)

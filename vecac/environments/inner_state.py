@@ -17,15 +17,9 @@ EPISODE_ATTRIBUTES = ("state", "steps", "steps_beyond_terminated", "prev_done", 
 
 WITHOUT_MEMORY = frozenset(
     (
-        *(
-            "OrderEnforcing",
-            "PassiveEnvChecker",
-            "TransformObservation",
-            "TransformAction",
-            "TransformReward",
-        ),
-        *("FilterObservation", "FlattenObservation", "RescaleObservation", "ReshapeObservation"),
-        *("DtypeObservation", "ClipAction", "RescaleAction", "ClipReward"),
+        *("OrderEnforcing", "PassiveEnvChecker", "DtypeObservation", "FilterObservation"),
+        *("FlattenObservation", "RescaleObservation", "ReshapeObservation", "TransformObservation"),
+        *("ClipAction", "RescaleAction", "TransformAction", "ClipReward", "TransformReward"),
     )
 )
 """Gymnasium's wrappers that remember nothing of an episode."""
@@ -37,10 +31,7 @@ PLAIN_DTYPES = frozenset(np.dtype(kind).name for kind in ("?", *"bhiq", *"BHIQ",
 
 
 def read_states(envs: VectorEnv[Any, Any, Any]) -> list[Any] | None:
-    """The inner state of each copy, or of the whole where the vector form is one environment.
-
-    None if they do not tell; see `read_state`.
-    """
+    """`read_state` of each copy, or of a vector form of its own as a whole; None if they do not tell."""
     if isinstance(envs, SyncVectorEnv | AsyncVectorEnv):
         states = list(envs.get_attr("inner_state"))
     else:
@@ -49,13 +40,10 @@ def read_states(envs: VectorEnv[Any, Any, Any]) -> list[Any] | None:
 
 
 def write_states(envs: VectorEnv[Any, Any, Any], states: Sequence[Any], resets_next: Sequence[bool]) -> None:
-    """Put back what `read_states` found, in environments that have been reset.
+    """Put back what `read_states` found in as many copies of the same environment, which have been reset.
 
-    Args:
-        envs: as many copies of the same environment.
-        states: from `read_states`.
-        resets_next: which copies the next step resets, whatever the action (next-step mode). A vector
-            form of its own has that in its state.
+    `resets_next`: which of them the next step resets, whatever the action (next-step mode). A vector form of
+    its own has that in its state.
     """
     if isinstance(envs, SyncVectorEnv | AsyncVectorEnv):
         envs.set_attr("inner_state", list(zip(states, resets_next, strict=True)))

@@ -51,9 +51,8 @@ def missing_form(engine: str, spec: Any) -> str | None:
 
 def _nearest_id(typed: str) -> str | None:
     """The registered id whose name is spelled most alike, in its newest version; None if none is near."""
-    ids = {}
-    for spec in sorted(gym.registry.values(), key=lambda spec: spec.version or 0):
-        ids[_name(spec.id)] = spec.id
+    newest_last = sorted(gym.registry.values(), key=lambda spec: spec.version or 0)
+    ids = {_name(spec.id): spec.id for spec in newest_last}
     names = difflib.get_close_matches(_name(typed), ids, n=1)
     return ids[names[0]] if names else None
 

@@ -209,7 +209,7 @@ def make_environments(
         raise UsageError(f"--env-id {lacking}: use --engine {other}")
     try:
         if config.engine == "vector":
-            envs = _make_vector(config)
+            envs = gym.make_vec(config.env_id, config.num_envs, vectorization_mode="vector_entry_point")
         else:
             envs = _make_copies(config, render_mode, max_episode_steps)
     except UsageError:
@@ -255,7 +255,3 @@ def _make_copies(
             context=context,
             autoreset_mode=mode,
         )
-
-
-def _make_vector(config: EnvironmentSettings) -> VectorEnv[Any, Any, Any]:
-    return gym.make_vec(config.env_id, config.num_envs, vectorization_mode="vector_entry_point")

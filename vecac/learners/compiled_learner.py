@@ -28,9 +28,8 @@ class CompiledLearner:
     """Owns the network, Adam's state and the policy's random stream; see contracts.Learner.
 
     Args:
-        settings: every setting of the loss but td_lambda, hidden_size, n_rollout and num_envs.
-        obs_size: D.
-        num_actions: A.
+        settings: of the loss, where td_lambda is passed over, the network and the rollout.
+        obs_size, num_actions: D and A.
         num_threads: the most that are used at a time; changes no number.
         seeds: the network's initialisation and the policy draw from a child each.
     """
@@ -68,7 +67,7 @@ class CompiledLearner:
         return {"generator": self._generator.bit_generator.state, "drawn": self._uniform_TN}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over network, optimizer and updates of an engine's state_dict."""
+        """Take over a state; see Learner."""
         self._shared.load_state_dict(state)
         self._num_updates, self._learning_rate = state["updates"], learning_rate_of(state["optimizer"])
 

@@ -30,10 +30,9 @@ class KernelParameters:
     """A network whose parameters are torch's and the kernels' at once, and the moments of its Adam.
 
     Args:
-        settings: the settings of the loss and the optimiser, hidden_size and num_envs.
-        obs_size: D.
-        num_actions: A.
-        seeds: the network's initialisation is drawn from a child of its own.
+        settings: of the loss, the optimiser and the network, and num_envs.
+        obs_size, num_actions: D and A.
+        seeds: of which one child is the network's initialisation.
         time_limit: env steps after which the kernels truncate an episode, if they are to.
     """
 
@@ -52,10 +51,10 @@ class KernelParameters:
             settings=_kernel_settings(settings, time_limit),
             parameters=parameters,
             gradient=gradient,
-            parameters_M=flat(parameters),
-            gradient_M=flat(gradient),
-            mean_M=flat(mean),
-            square_M=flat(square),
+            parameters_M=parameters.view(np.float32),
+            gradient_M=gradient.view(np.float32),
+            mean_M=mean.view(np.float32),
+            square_M=square.view(np.float32),
             works=aligned(blocks, workspace_dtype(*sizes)),
             sums=aligned(blocks, SUMS),
         )
@@ -147,11 +146,6 @@ def aligned(count: int, dtype: "np.dtype[Any]") -> NDArray[Any]:
     memory = np.zeros(size + ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % ALIGNMENT
     return memory[start : start + size].view(dtype)
-
-
-def flat(record: NDArray[Any]) -> NDArray[np.float32]:
-    """The numbers (M,) of one record of parameters, in the same memory."""
-    return record.view(np.float32)
 
 
 def torch_views(record: NDArray[Any], obs_size: int) -> dict[str, Tensor]:

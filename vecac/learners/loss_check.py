@@ -3,10 +3,9 @@
 td.py is what a reader edits and what the torch learner differentiates; the kernels hold the derivative
 written out. Both get the same small batch here, in memory of its own, under the run's settings and sizes.
 
-The fused engine is checked by the compiled learner's kernels. Both call the same functions of
-kernels/mathematics; what fused adds, the order of its steps, is compared by tests. To compare its own
-rollouts, which it does not keep, an environment of every state size would have to be compiled: here it is
-one more kernel, compiled once.
+The fused engine is checked by the compiled learner's kernels, which call the same functions of
+kernels/mathematics. What fused adds, the order of its steps, is compared by tests: here that would take one
+more compilation for each environment.
 
 Shapes: T rollout steps, N environments, D observation size, A actions, H hidden size.
 """
@@ -48,8 +47,7 @@ def kernels_compute_td_py(
 
     Args:
         settings: a run's. What it leaves out of the loss (a coefficient of 0) is not compared.
-        obs_size: D.
-        num_actions: A.
+        obs_size, num_actions: D and A.
         hides_final_obs: whether the run's autoreset mode does; see rollout.py.
         seed: of the batch.
     """
@@ -66,7 +64,7 @@ def kernels_compute_td_py(
     ours = shared.gradient()
     # With one action there is nothing to choose: 0, which torch's rounding misses.
     layers = ("fc1", "fc_v") if num_actions == 1 else ("fc1", "fc_pi", "fc_v")
-    return all(_are_alike(*(_layer(gradient, layer) for gradient in (ours, theirs))) for layer in layers)
+    return all(_are_alike(layer, ours, theirs) for layer in layers)
 
 
 def _differentiate_by_kernels(shared: KernelParameters, rollout: Rollout) -> None:
@@ -79,12 +77,9 @@ def _differentiate_by_kernels(shared: KernelParameters, rollout: Rollout) -> Non
     specialise(update, memory.model, 1, 0.1, 1)(memory.model, num_valid, 0.0, 1)
 
 
-def _layer(gradient: dict[str, Tensor], name: str) -> tuple[Tensor, Tensor]:
-    return gradient[f"{name}.weight"], gradient[f"{name}.bias"]
-
-
-def _are_alike(ours: tuple[Tensor, Tensor], theirs: tuple[Tensor, Tensor]) -> bool:
-    """Numbers that overflow say nothing of the formula; a run with such settings ends by diverging."""
+def _are_alike(layer: str, *gradients: dict[str, Tensor]) -> bool:
+    """Whether both gradients have a layer alike, or overflow in it: a run with such settings diverges."""
+    ours, theirs = ([gradient[f"{layer}.{kind}"] for kind in ("weight", "bias")] for gradient in gradients)
     if not all(array.isfinite().all() for array in (*ours, *theirs)):
         return True
     rounding = ROUNDING * max(array.abs().max() for array in theirs)
@@ -123,10 +118,7 @@ def draw_rollout(
 
     Args:
         rng: draws it.
-        num_steps: T.
-        num_envs: N.
-        obs_size: D.
-        num_actions: A.
+        num_steps, num_envs, obs_size, num_actions: T, N, D and A.
         hides_final_obs: whether the autoreset mode does; if not, dead rows follow the ends of episodes.
         reward_size: the standard deviation of rewards.
     """

@@ -82,9 +82,8 @@ class TorchLearner:
     """Owns the network, its optimiser and the policy's random stream.
 
     Args:
-        settings: the settings of the loss and the optimiser, hidden_size, n_rollout and num_envs.
-        obs_size: D.
-        num_actions: A.
+        settings: of the loss, the optimiser, the network and the rollout.
+        obs_size, num_actions: D and A.
         device: where the parameters live.
         seeds: the network's initialisation and the policy draw from a child each.
     """
@@ -184,12 +183,7 @@ class TorchLearner:
 
 
 class RolloutLoss:
-    """The mean loss over a rollout's valid rows.
-
-    Args:
-        settings: the settings of the loss.
-        network: gets the gradients; on the device that the rollouts are on.
-    """
+    """The mean loss over a rollout's valid rows; the network, on the rollouts' device, gets the gradients."""
 
     def __init__(self, settings: LearningSettings, network: ActorCritic) -> None:
         self._settings, self._network = settings, network
