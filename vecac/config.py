@@ -44,9 +44,6 @@ class Config(RecordingSettings, RunSettings, LearningSettings, EnvironmentSettin
                 f"--num-envs times --n-rollout must be at most {MAX_ROLLOUT:,}, not "
                 f"{self.num_envs * self.n_rollout:,}: that is the size of a rollout in memory"
             )
-        self._check_combinations()
-
-    def _check_combinations(self) -> None:
         for choice in (f"--engine {self.engine}", f"--learner {self.learner}"):
             for given, need in unmet(self, choice):
                 raise UsageError(f"{given} does not go with {choice}, which {need.which}: {need.remedy}")
@@ -93,7 +90,6 @@ WITHOUT_WORKERS: dict[str, Any] = {
 }
 """The settings of worker processes, as they have to be where there are none."""
 
-
 GROUPS = {
     next(iter(part.__annotations__)): part.__name__.removesuffix("Settings").lower()
     for part in reversed(Config.__mro__[1:-1])
@@ -135,10 +131,7 @@ def _between(low: float, high: float) -> Rule:
 _POSITIVE: Rule = (lambda value: value > 0, "greater than 0")
 _FRACTION: Rule = (lambda value: 0 <= value <= 1, "between 0 and 1")
 _NOT_EMPTY: Rule = (lambda value: value.strip() != "" and "\0" not in value, "a name that is not empty")
-_RUN_NAME: Rule = (
-    lambda value: value.strip() != "" and len(value) <= 100,
-    "a name of 1 to 100 characters",
-)
+_RUN_NAME: Rule = (lambda value: value.strip() != "" and len(value) <= 100, "a name of 1 to 100 characters")
 _SEED: Rule = (lambda value: 0 <= value < 2**63, "between 0 and 2**63 - 1")
 # What pipes can be waited for: poll has 31 bits of milliseconds, and 0 microseconds are no limit to a socket.
 _STEP_TIMEOUT = _between(0.001, 1_000_000)
@@ -210,12 +203,7 @@ NEEDS: dict[str, dict[str, FlagNeed]] = {
 
 
 def unmet(config: Config, choice: str) -> Iterator[tuple[str, FlagNeed]]:
-    """The flags, as typed, that an engine or a learner could only ignore as they are.
-
-    Args:
-        config: its flags.
-        choice: as typed: "--engine fused".
-    """
+    """The flags, as typed, that an engine or a learner ("--engine fused") could only ignore as they are."""
     for field, need in NEEDS.get(choice, {}).items():
         value = getattr(config, field)
         if not need.holds(value):

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +26,10 @@ if TYPE_CHECKING:
     from vecac.engines.evaluation import Evaluation
     from vecac.runs.progress import StopReason
     from vecac.runs.run import Run
+
+DEVICE_FAILED = (
+    "the device failed: {}; go on from the last checkpoint with --resume, on another --device if need be"
+)
 
 
 def train(config: Config, stop: StopRequest | None = None) -> Result:
@@ -69,18 +72,24 @@ def _run(config: Config, saved: SavedRun | None, stop: StopRequest) -> Result:
     from vecac.runs.building import build_run, plan_run
 
     console = Console(config.total_timesteps, config.quiet)
+    unusable = f"--device {config.device} cannot be used: {{}}; use another, or --device cpu"
     with stop, closing(console), ExitStack() as cleanup:
-        with device_errors_as(partial(_unusable, config)):
+        with device_errors_as(UsageError, unusable):
             plan = plan_run(config)
             cleanup.enter_context(torch_threads(plan.torch_threads))
-            with console.waiting(_what_takes_long(plan.config)):
+            what_takes_long = f"starting {config.num_envs} environments"
+            if plan.config.learner == "compiled":
+                what_takes_long = (
+                    f"compiling kernels for {config.env_id} on this machine; they are kept for later runs"
+                )
+            with console.waiting(what_takes_long):
                 run, notes = build_run(plan, saved, console.warning)
         cleanup.enter_context(closing(run))
         introduction = describe_start(run.config, str(plan.device), run.run_dir)
         for line in (introduction, *notes, *plan.choices):
             console.line(line)
         try:
-            with device_errors_as(_device_fault):
+            with device_errors_as(RunFault, DEVICE_FAILED):
                 stop_reason, evaluations = _train(run, saved is None, console, stop)
         except BaseException as error:
             console.close()
@@ -120,23 +129,6 @@ def _train(
     if not evaluations and run.config.eval_episodes:
         console.line("the evaluation was stopped, and is missing")
     return stop_reason, evaluations
-
-
-def _unusable(config: Config, complaint: str) -> UsageError:
-    return UsageError(f"--device {config.device} cannot be used: {complaint}; use another, or --device cpu")
-
-
-def _device_fault(complaint: str) -> RunFault:
-    return RunFault(
-        f"the device failed: {complaint}; go on from the last checkpoint with --resume, on another --device "
-        "if need be"
-    )
-
-
-def _what_takes_long(config: Config) -> str:
-    if config.learner == "compiled":
-        return f"compiling kernels for {config.env_id} on this machine; they are kept for later runs"
-    return f"starting {config.num_envs} environments"
 
 
 @dataclass(frozen=True)

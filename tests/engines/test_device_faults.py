@@ -157,7 +157,7 @@ def test_what_is_no_fault_of_a_device_keeps_its_own_kind():
         KeyError("CUDA error"),
     ):
         assert device_error(error) is None
-        with pytest.raises(type(error)), device_errors_as(UsageError):
+        with pytest.raises(type(error)), device_errors_as(UsageError, "{}"):
             raise error
     for error in (
         RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when"),

@@ -1,7 +1,16 @@
+from types import SimpleNamespace
+
 import pytest
 from gymnasium import spaces
+from gymnasium.vector import AutoresetMode
 
-from vecac.environments.registry import find_spec, require_spaces, reward_threshold
+from vecac.environments.registry import (
+    AUTORESET_MODES,
+    find_spec,
+    require_mode,
+    require_spaces,
+    reward_threshold,
+)
 from vecac.errors import UsageError
 
 
@@ -83,3 +92,26 @@ def test_supported_spaces_pass():
 def test_other_spaces_are_named(observation, action, named):
     with pytest.raises(UsageError, match=named):
         require_spaces("Any-v0", observation, action)
+
+
+@pytest.mark.parametrize("asked", AUTORESET_MODES)
+@pytest.mark.parametrize("has", AUTORESET_MODES)
+def test_only_the_mode_that_was_asked_for_is_taken(asked, has):
+    envs = SimpleNamespace(metadata={"autoreset_mode": AUTORESET_MODES[has]})
+    if asked == has:
+        require_mode("Any-v0", asked, envs)
+        return
+    with pytest.raises(
+        UsageError, match=f"^--autoreset-mode {asked} is not .* use --autoreset-mode {has}, or"
+    ):
+        require_mode("Any-v0", asked, envs)
+
+
+@pytest.mark.parametrize("metadata", [{}, {"autoreset_mode": "NextStep"}, {"autoreset_mode": None}])
+def test_one_that_does_not_tell_is_refused(metadata):
+    with pytest.raises(UsageError, match="does not say how its vector form resets"):
+        require_mode("Any-v0", "next-step", SimpleNamespace(metadata=metadata))
+
+
+def test_every_mode_of_gymnasium_has_a_name():
+    assert set(AUTORESET_MODES.values()) == set(AutoresetMode)

@@ -2,9 +2,8 @@
 
 Shapes: T rollout steps, N environments, A actions, B valid transitions.
 
-Two masks, never one: `terminated` zeroes the bootstrap, `valid` says which rows are transitions at
-all. Rows that are not valid are left out before they reach `td_loss`; multiplying them by zero would
-keep a NaN.
+Two masks, never one: `terminated` zeroes the bootstrap, `valid` says which rows are transitions at all. Rows
+that are not valid are left out before they reach `td_loss`; multiplying them by zero would keep a NaN.
 """
 
 from typing import NamedTuple
@@ -36,8 +35,7 @@ def td_targets(reward: Tensor, terminated: Tensor, next_value: Tensor, gamma: fl
         ValueError: the shapes differ (broadcasting (N,) with (N, 1) would go unnoticed), or
             terminated is not bool.
     """
-    _check_shapes(reward, terminated=terminated, next_value=next_value)
-    _check_bool(terminated=terminated)
+    _check_rewarded(reward, next_value, terminated=terminated)
     return reward + gamma * next_value.masked_fill(terminated, 0.0)
 
 
@@ -62,8 +60,7 @@ def td_lambda_targets(
     """
     if reward_TN.dim() != 2:
         raise ValueError(f"reward must be (T, N), not {tuple(reward_TN.shape)}")
-    _check_shapes(reward_TN, terminated=terminated_TN, truncated=truncated_TN, next_value=next_value_TN)
-    _check_bool(terminated=terminated_TN, truncated=truncated_TN)
+    _check_rewarded(reward_TN, next_value_TN, terminated=terminated_TN, truncated=truncated_TN)
     target_TN = torch.empty_like(reward_TN)
     following_N = next_value_TN[-1]
     for t in reversed(range(len(reward_TN))):
@@ -114,15 +111,12 @@ def td_loss(
     return LossTerms(total, policy, value_error, entropy)
 
 
-def _check_shapes(reward: Tensor, **others: Tensor) -> None:
-    for name, tensor in others.items():
+def _check_rewarded(reward: Tensor, next_value: Tensor, **masks: Tensor) -> None:
+    for name, tensor in (*masks.items(), ("next_value", next_value)):
         if tensor.shape != reward.shape:
             raise ValueError(
                 f"{name} must have reward's shape {tuple(reward.shape)}, not {tuple(tensor.shape)}"
             )
-
-
-def _check_bool(**masks: Tensor) -> None:
     for name, mask in masks.items():
         if mask.dtype != torch.bool:
             raise ValueError(f"{name} must be bool, not {mask.dtype}")

@@ -78,10 +78,8 @@ class Engine(Protocol):
         """Go on exactly where state_dict, as a checkpoint brings it back, was taken; instead of `reset`.
 
         New episodes begin where the state lacks those in progress: after an environment failed, or if
-        environments do not tell their inner state.
-
-        Returns:
-            A line for the user on each thing that does not go on as it was.
+        environments do not tell their inner state. Returns a line for the user on each thing that does not
+        go on as it was.
 
         Raises:
             ValueError: the state is another network's or engine's, as may be TypeError, LookupError,
@@ -137,8 +135,7 @@ class Learner(Protocol):
     def load_random_state(self, state: dict[str, Any], rollout: Rollout | None, env_steps: int) -> list[str]:
         """Take over a `random_state` of the run at env_steps, in the middle of a rollout if there is one.
 
-        Returns:
-            A line for the user if the random numbers do not go on as they were.
+        Returns a line for the user if the random numbers do not go on as they were.
         """
 
     def start_rollout(self, rollout: Rollout) -> None:

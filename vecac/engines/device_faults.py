@@ -1,7 +1,7 @@
 """What a GPU raises that fails, told in one line."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 _CLASSES = ("AcceleratorError", "OutOfMemoryError")
@@ -17,15 +17,15 @@ def device_error(error: BaseException) -> str | None:
 
 
 @contextmanager
-def device_errors_as(explained: Callable[[str], Exception]) -> Iterator[None]:
-    """Raise explained(what a GPU complains of) in place of its own error."""
+def device_errors_as(kind: type[Exception], text: str) -> Iterator[None]:
+    """Raise an error of this kind in place of a GPU's own, whose complaint goes where the text has {}."""
     try:
         yield
     except RuntimeError as error:
         complaint = device_error(error)
         if complaint is None:
             raise
-        raise explained(complaint) from error
+        raise kind(text.format(complaint)) from error
 
 
 @contextmanager

@@ -1,7 +1,4 @@
-"""What an environment will do next depends on: read and put back, for exact resume.
-
-Imported by worker processes, so it stays light: no torch.
-"""
+"""What an environment will do next depends on: read and put back, for exact resume."""
 
 import copy
 from collections.abc import Sequence

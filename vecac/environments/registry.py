@@ -1,4 +1,4 @@
-"""What Gymnasium's registry and an environment's spaces say, before anything is run."""
+"""What Gymnasium's registry, and an environment's spaces and metadata, say before anything is run."""
 
 import difflib
 import importlib
@@ -6,8 +6,15 @@ import re
 from typing import Any
 
 import gymnasium as gym
+from gymnasium.vector import AutoresetMode, VectorEnv
 
 from vecac.errors import UsageError
+
+AUTORESET_MODES = {
+    "next-step": AutoresetMode.NEXT_STEP,
+    "same-step": AutoresetMode.SAME_STEP,
+    "disabled": AutoresetMode.DISABLED,
+}
 
 
 def reward_threshold(env_id: str) -> float | None:
@@ -76,3 +83,23 @@ def require_spaces(env_id: str, observation_space: Any, action_space: Any) -> No
         )
     if not isinstance(action_space, gym.spaces.Discrete):
         raise UsageError(f"--env-id {env_id} has the action space {action_space}: only Discrete is supported")
+
+
+def require_mode(env_id: str, wanted: str, envs: VectorEnv[Any, Any, Any]) -> None:
+    """Refuse a vector environment that does not reset in the wanted mode.
+
+    Raises:
+        UsageError: it has another mode, or does not tell.
+    """
+    mode = envs.metadata.get("autoreset_mode")
+    names = {known: name for name, known in AUTORESET_MODES.items()}
+    if not isinstance(mode, AutoresetMode) or mode not in names:
+        raise UsageError(
+            f"--env-id {env_id} does not say how its vector form resets (its metadata has the "
+            f"autoreset_mode {mode!r}): use --engine sync"
+        )
+    if names[mode] != wanted:
+        raise UsageError(
+            f"--autoreset-mode {wanted} is not what the vector form of {env_id} "
+            f"does: use --autoreset-mode {names[mode]}, or --engine sync"
+        )

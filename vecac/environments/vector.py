@@ -17,7 +17,6 @@ import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 from numpy.typing import NDArray
 
-from vecac.environments.autoreset import AUTORESET_MODES, require_mode
 from vecac.environments.checks import (
     require_finite,
     require_shape,
@@ -27,7 +26,7 @@ from vecac.environments.checks import (
 )
 from vecac.environments.inner_state import normalisers, read_states, write_states
 from vecac.environments.lean_sync import LeanSyncVectorEnv
-from vecac.environments.registry import find_spec, missing_form, require_spaces
+from vecac.environments.registry import AUTORESET_MODES, find_spec, missing_form, require_mode, require_spaces
 from vecac.environments.supervision import SupervisedVectorEnv, shut_down, stop_signals_held
 from vecac.environments.worker import EnvironmentFactory
 from vecac.errors import EnvironmentFault, UsageError

@@ -1,7 +1,4 @@
-"""The one environment that a worker process, or SyncVectorEnv, steps.
-
-Imported by worker processes, so it stays light: no torch.
-"""
+"""The one environment that a worker process, or SyncVectorEnv, steps."""
 
 import os
 import signal
@@ -62,10 +59,7 @@ def _leave_stopping_to_the_trainer() -> None:
 
 
 class UnmadeEnv(gym.Env[Any, Any]):
-    """What a worker has in place of an environment that could not be made.
-
-    unmade: why; it is asked for before anything else.
-    """
+    """What a worker has in place of an environment that could not be made; `unmade`, why, is asked first."""
 
     observation_space = action_space = gym.spaces.Discrete(1)
 

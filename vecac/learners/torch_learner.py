@@ -120,7 +120,10 @@ class TorchLearner:
         Handing them to the environments is the one wait for the device in a step.
         """
         action_N = rollout.action_rows[t]
-        blocks = self._row_blocks(rollout.obs_rows[t], self._noise_rows[t], action_N)
+        rows = (rollout.obs_rows[t], self._noise_rows[t], action_N)
+        blocks: Iterable[tuple[Tensor, ...]] = (rows,)
+        if self.device.type == "cpu" and len(action_N) > CPU_BLOCK_ROWS:
+            blocks = zip(*(torch.split(tensor, CPU_BLOCK_ROWS) for tensor in rows), strict=True)
         for obs_nD, noise_nA, action_n in blocks:
             action_n.copy_(sample_action(self.network.logits(obs_nD), noise_nA))
         actions: NDArray[np.int64] = action_N.cpu().numpy()
@@ -175,12 +178,6 @@ class TorchLearner:
         self.optimizer.step()
         return grad_norm
 
-    def _row_blocks(self, *rows: Tensor) -> Iterable[tuple[Tensor, ...]]:
-        """The same rows of several tensors, cut likewise."""
-        if self.device.type == "cpu" and len(rows[0]) > CPU_BLOCK_ROWS:
-            return zip(*(torch.split(tensor, CPU_BLOCK_ROWS) for tensor in rows), strict=True)
-        return (rows,)
-
 
 class RolloutLoss:
     """The mean loss over a rollout's valid rows; the network, on the rollouts' device, gets the gradients."""
@@ -195,8 +192,11 @@ class RolloutLoss:
         if num_valid == 0:
             return []
         self._network.zero_grad()
-        blocks = []
-        for envs in self._env_blocks(rollout):
+        blocks, size = [], rollout.num_envs
+        if self._device.type == "cpu":  # a block's S rows are to stay in cache
+            size = max(1, CPU_BLOCK_ROWS // (rollout.num_steps + 1))
+        for start in range(0, rollout.num_envs, size):
+            envs = slice(start, start + size)
             rows = np.flatnonzero(rollout.valid_TN[:, envs])
             if len(rows):
                 block = self._block_loss(rollout, envs, rows, len(rows) / num_valid)
@@ -279,9 +279,3 @@ class RolloutLoss:
         return td_lambda_targets(
             reward_Tn, terminated_Tn, truncated_Tn, next_value_Tn, settings.gamma, settings.td_lambda
         )
-
-    def _env_blocks(self, rollout: Rollout) -> Iterable[slice]:
-        """The environments in blocks whose S rows each stay in cache on the CPU; elsewhere one block."""
-        num_envs = rollout.num_envs
-        size = max(1, CPU_BLOCK_ROWS // (rollout.num_steps + 1)) if self._device.type == "cpu" else num_envs
-        return (slice(start, start + size) for start in range(0, num_envs, size))
