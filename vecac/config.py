@@ -131,10 +131,6 @@ def _between(low: float, high: float) -> Rule:
 _POSITIVE: Rule = (lambda value: value > 0, "greater than 0")
 _FRACTION: Rule = (lambda value: 0 <= value <= 1, "between 0 and 1")
 _NOT_EMPTY: Rule = (lambda value: value.strip() != "" and "\0" not in value, "a name that is not empty")
-_RUN_NAME: Rule = (lambda value: value.strip() != "" and len(value) <= 100, "a name of 1 to 100 characters")
-_SEED: Rule = (lambda value: 0 <= value < 2**63, "between 0 and 2**63 - 1")
-# What pipes can be waited for: poll has 31 bits of milliseconds, and 0 microseconds are no limit to a socket.
-_STEP_TIMEOUT = _between(0.001, 1_000_000)
 _DEVICE: Rule = (
     lambda value: re.fullmatch(r"auto|cpu|cuda(:(0|[1-9][0-9]*))?", value) is not None,
     "auto, cpu, cuda or cuda:N",
@@ -155,11 +151,12 @@ _RANGES: dict[str, Rule] = {
     "hidden_size": _between(1, 65_536),
     "device": _DEVICE,
     "num_threads": _between(0, 256),
-    "seed": _SEED,
+    "seed": (lambda value: 0 <= value < 2**63, "between 0 and 2**63 - 1"),
     "log_dir": _NOT_EMPTY,
-    "run_name": _RUN_NAME,
+    "run_name": (lambda value: value.strip() and len(value) <= 100, "a name of 1 to 100 characters"),
     "log_interval": _at_least(0),
-    "step_timeout": _STEP_TIMEOUT,
+    # Poll has 31 bits of milliseconds for the wait for a pipe, and 0 microseconds are no limit to a socket.
+    "step_timeout": _between(0.001, 1_000_000),
     "checkpoint_interval": _POSITIVE,
     "eval_episodes": _at_least(0),
     "eval_max_steps": _at_least(0),
@@ -180,11 +177,12 @@ _ON_CPU = FlagNeed(
     "use --device cpu, or --learner torch with --engine sync or vector",
 )
 _ANOTHER_ENGINE = "leave it out, or use --engine sync or vector"
+_ONE_STEP = functools.partial(FlagNeed, lambda td_lambda: td_lambda == 0, "needs --td-lambda 0")
 NEEDS: dict[str, dict[str, FlagNeed]] = {
     "--engine sync": _NO_WORKERS,
     "--engine vector": _NO_WORKERS,
     "--engine fused": {
-        "td_lambda": FlagNeed(lambda value: value == 0, "needs --td-lambda 0", _ANOTHER_ENGINE),
+        "td_lambda": _ONE_STEP(_ANOTHER_ENGINE),
         "autoreset_mode": FlagNeed(
             lambda value: value == "next-step", "needs --autoreset-mode next-step", _ANOTHER_ENGINE
         ),
@@ -193,9 +191,7 @@ NEEDS: dict[str, dict[str, FlagNeed]] = {
         **_NO_WORKERS,
     },
     "--learner compiled": {
-        "td_lambda": FlagNeed(
-            lambda value: value == 0, "needs --td-lambda 0", "leave it out, or use --learner torch"
-        ),
+        "td_lambda": _ONE_STEP("leave it out, or use --learner torch"),
         "device": _ON_CPU,
     },
 }

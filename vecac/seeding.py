@@ -26,11 +26,9 @@ def environment_seeds(sequence: SeedSequence, num_envs: int) -> list[int]:
 
 
 def restart_sequence(sequence: SeedSequence, env_steps: int) -> SeedSequence:
-    """What a consumer that starts anew in mid-run draws from: a stream that no other moment of the run uses.
+    """A stream that no other moment of the run uses, for a consumer that starts anew at env_steps.
 
-    Args:
-        sequence: the consumer's own child of the run's seed.
-        env_steps: when it starts anew.
+    `sequence` is the consumer's own child of the run's seed.
     """
     return SeedSequence(sequence.entropy, spawn_key=(*sequence.spawn_key, env_steps))
 

@@ -144,8 +144,7 @@ def _saved_options(values: dict[str, Any]) -> TrainOptions | None:
     run_dir = values["resume"]
     if run_dir is None:
         return None
-    saved = config_to_go_on_with(Path(run_dir))
-    return TrainOptions(**saved.to_dict(), resume=run_dir)
+    return TrainOptions(**config_to_go_on_with(Path(run_dir)).to_dict(), resume=run_dir)
 
 
 def _command(values: dict[str, Any]) -> int:

@@ -92,11 +92,7 @@ _SINGLE_FORM = Requirement("steps single environments", lambda wish: missing_for
 _LOSS = Requirement("computes the loss of algorithm/td.py, or is not used", _loss)
 
 REQUIREMENTS: Mapping[str, tuple[Requirement, ...]] = {
-    "--engine fused": (
-        Requirement("steps compiled forms", _compiled_form),
-        _flags("--engine fused"),
-        _LOSS,
-    ),
+    "--engine fused": (Requirement("steps compiled forms", _compiled_form), _flags("--engine fused"), _LOSS),
     "--engine vector": (
         Requirement("steps an environment's own vector form", lambda wish: missing_form("vector", wish.spec)),
         _flags("--engine vector"),

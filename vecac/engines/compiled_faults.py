@@ -1,8 +1,6 @@
 """What is wrong with a compiled environment, found by asking its functions in plain Python.
 
 A kernel tells that something was raised, or that a gradient is not finite, but not where.
-
-Shapes: N environments.
 """
 
 from typing import Any
@@ -26,7 +24,7 @@ def find_fault(
 
     Args:
         environment: what is trained on.
-        records: the environments (N,), as fused.environment_dtype.
+        records: the environments, as fused.environment_dtype.
         finished: the last finished episodes, as fused.EPISODE.
         raised: what a kernel raised; only then are steps and a reset tried, of which training takes but one.
     """

@@ -136,14 +136,14 @@ class FusedEngine:
         diverged = not last_update.has_finite_gradient()
         if diverged and (fault := self._find_fault()) is not None:
             raise EnvironmentFault(fault)
-        return Report(EpisodeRows(self._finished.copy()), last_update, math.nan, math.nan, diverged)
+        return Report(EpisodeRows(self._finished().copy()), last_update, math.nan, math.nan, diverged)
 
     def last_rollout(self) -> None:
         """None: the kernels keep no rollouts."""
 
     def largest_reward(self) -> float:
         """The largest absolute mean reward of an episode, finished by the last call or in progress."""
-        episodes = (self._finished, self._memory.environments)
+        episodes = (self._finished(), self._memory.environments)
         rewards = [np.abs(rows["episode_return"]) / np.maximum(rows["length"], 1) for rows in episodes]
         return float(np.concatenate(rewards).max())
 
@@ -163,9 +163,8 @@ class FusedEngine:
             raise EnvironmentFault(self._find_fault(error) or unnamed) from error
 
     def _find_fault(self, raised: Exception | None = None) -> str | None:
-        return find_fault(self._environment, self._memory.environments, self._finished, raised)
+        return find_fault(self._environment, self._memory.environments, self._finished(), raised)
 
-    @property
     def _finished(self) -> Any:
         """The episodes that the last call finished, as records."""
         return self._memory.finished[: self._progress["finished"]]

@@ -238,19 +238,13 @@ def _make_copies(
     probe = factories[0]()
     require_spaces(config.env_id, probe.observation_space, probe.action_space)
     probe.close()
-    mode = AUTORESET_MODES[config.autoreset_mode]
+    options: dict[str, Any] = {"copy": False, "autoreset_mode": AUTORESET_MODES[config.autoreset_mode]}
     if config.engine == "sync":
-        return LeanSyncVectorEnv(factories, copy=False, autoreset_mode=mode)
+        return LeanSyncVectorEnv(factories, **options)
     context = None if config.start_method == "default" else config.start_method
     available = multiprocessing.get_all_start_methods()
     if context is not None and context not in available:
         raise UsageError(f"--start-method {context} does not exist here: use {' or '.join(available)}")
+    options |= {"shared_memory": config.shared_memory, "context": context}
     with stop_signals_held():
-        return SupervisedVectorEnv(
-            factories,
-            config.step_timeout,
-            shared_memory=config.shared_memory,
-            copy=False,
-            context=context,
-            autoreset_mode=mode,
-        )
+        return SupervisedVectorEnv(factories, config.step_timeout, **options)

@@ -156,8 +156,7 @@ class GuardedEnv(gym.Wrapper[Observation, Any, Observation, Any]):
         return self.reset()[0], 0.0, False, False, {}
 
     def _checked(self, obs: Any) -> Observation:
-        if not isinstance(obs, np.ndarray):
-            obs = np.asarray(obs)
+        obs = np.asarray(obs)
         if obs.shape != self._shape:
             raise EnvironmentFault(
                 f"environment {self._index} returned an observation of shape {obs.shape}, "

@@ -90,12 +90,7 @@ class KernelParameters:
         return {"network": self.network.state_dict(), "optimizer": {"state": state, "param_groups": groups}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over network and optimizer of an engine's state_dict, whoever made it.
-
-        Raises:
-            RuntimeError: the parameters or the moments are of another network.
-            KeyError: there are not as many of them.
-        """
+        """Take over network and optimizer of an engine's state_dict, whoever made it. Raises as Engine."""
         self.network.load_state_dict(state["network"])
         saved = state["optimizer"]["state"]
         for index, (name, _) in enumerate(self.network.named_parameters()):

@@ -10,10 +10,8 @@ from vecac.runs.run_folder import Result
 
 def describe_start(config: Config, device: str, run_dir: Path) -> str:
     """What is about to run, where it is recorded and how to watch it."""
-    backend = {
-        "async": f"async, {config.start_method} start, {config.autoreset_mode}",
-        "fused": "fused",
-    }.get(config.engine, f"{config.engine}, {config.autoreset_mode}")
+    start = f", {config.start_method} start" if config.engine == "async" else ""
+    backend = "fused" if config.engine == "fused" else f"{config.engine}{start}, {config.autoreset_mode}"
     return (
         f"vecac {vecac.__version__}: {config.env_id}, {config.num_envs} environments ({backend}), "
         f"learning on {device} ({config.learner}) with {config.num_threads} CPU thread(s)\n"
