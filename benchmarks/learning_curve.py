@@ -16,7 +16,7 @@ import tyro
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from vecac.environments.registry import reward_threshold
+from vecac.environments.registry import find_spec
 from vecac.errors import UsageError
 from vecac.runs.run_folder import read_config
 from vecac.shell.command_line import run_command
@@ -119,7 +119,7 @@ def draw(curves: Sequence[Curve], env_id: str, threshold: float | None) -> Figur
 def _command(options: Options) -> int:
     folders = find_run_folders(options.logs)
     env_id = read_env_id(folders)
-    figure = draw([read_curve(folder) for folder in folders], env_id, reward_threshold(env_id))
+    figure = draw([read_curve(folder) for folder in folders], env_id, find_spec(env_id).reward_threshold)
     figure.savefig(options.output)
     print(f"{options.output}: {len(folders)} runs")
     return 0

@@ -9,15 +9,14 @@ from vecac.environments.registry import (
     find_spec,
     require_mode,
     require_spaces,
-    reward_threshold,
 )
 from vecac.errors import UsageError
 
 
 def test_threshold_comes_from_the_registry():
-    assert reward_threshold("CartPole-v1") == 475.0
-    assert reward_threshold("scripted_environments:Counting-v0") == 1000.0
-    assert reward_threshold("scripted_environments:Random-v0") is None
+    assert find_spec("CartPole-v1").reward_threshold == 475.0
+    assert find_spec("scripted_environments:Counting-v0").reward_threshold == 1000.0
+    assert find_spec("scripted_environments:Random-v0").reward_threshold is None
 
 
 def test_a_module_is_imported_to_find_its_environment():

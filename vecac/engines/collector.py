@@ -20,16 +20,13 @@ from vecac.transition import Episode
 
 
 class Collector:
-    """Environments, the rollout in progress, and the episodes in progress.
-
-    can_go_on: whether the environments, which whoever made them closes, are all at the same step.
-    """
+    """Environments, closed by whoever made them, with the rollout and the episodes in progress."""
 
     def __init__(self, environments: Environments, num_steps: int, device: torch.device) -> None:
         sizes = num_steps, environments.num_envs, environments.obs_size
         self.environments = environments
         self.rollout = Rollout(*sizes, environments.hides_final_obs, device)
-        self.can_go_on = False
+        self.can_go_on = False  # whether the environments are all at the same step
         self._tracker = EpisodeTracker(environments.num_envs)
         self._next_step = 0
 
@@ -64,10 +61,7 @@ class Collector:
         return self._next_step == rollout.num_steps
 
     def finish(self, env_steps: int) -> tuple[list[Episode], int]:
-        """Of the rollout, which is learned from, the episodes that ended and the number of valid transitions.
-
-        env_steps are those of the run before it.
-        """
+        """The episodes that ended in the rollout, which began at env_steps, and its valid transitions."""
         rollout, self._next_step = self.rollout, 0
         ended_TN = rollout.terminated_TN | rollout.truncated_TN
         episodes = self._tracker.add(env_steps, rollout.reward_TN, ended_TN, rollout.valid_TN)

@@ -17,12 +17,6 @@ AUTORESET_MODES = {
 }
 
 
-def reward_threshold(env_id: str) -> float | None:
-    """The return at which the environment counts as solved, from Gymnasium's registry."""
-    threshold: float | None = find_spec(env_id).reward_threshold
-    return threshold
-
-
 def find_spec(env_id: str) -> Any:
     """The registry's entry of `Id-v0` or `module:Id-v0`, whose module is imported first.
 

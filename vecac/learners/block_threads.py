@@ -1,7 +1,4 @@
-"""Fork and join: a kernel on a team of threads, which share out its blocks.
-
-How they do so is in kernels/plumbing/work_sharing.py.
-"""
+"""Fork and join: a kernel on a team of threads, which share out its blocks."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait

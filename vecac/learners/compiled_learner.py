@@ -108,10 +108,9 @@ class CompiledLearner:
 
     def _bind(self, rollout: Rollout) -> kernels.Memory:
         """The memory that the kernels work on, with this rollout's arrays in it."""
-        if rollout is self._rollout:
-            return self._memory
-        self._rollout = rollout
-        self._memory = kernel_memory(self._shared.model, self._uniform_TN, rollout)
+        if rollout is not self._rollout:
+            self._rollout = rollout
+            self._memory = kernel_memory(self._shared.model, self._uniform_TN, rollout)
         return self._memory
 
 

@@ -101,10 +101,7 @@ class KernelParameters:
 
 @dataclass(frozen=True)
 class KernelUpdate:
-    """One update by the kernels.
-
-    sums: SUMS of each block, of this update. grad_norm: before any clipping.
-    """
+    """One update by the kernels: the SUMS of each of its blocks, and grad_norm before any clipping."""
 
     sums: NDArray[Any]
     grad_norm: float

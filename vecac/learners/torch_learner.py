@@ -40,10 +40,7 @@ class BlockReport(NamedTuple):
 
 @dataclass(frozen=True)
 class UpdateReport:
-    """One update, still on the learner's device; nothing is computed or waited for until `read`.
-
-    grad_norm: 0-d, before any clipping.
-    """
+    """One update, on the learner's device until it is read; grad_norm is 0-d, before any clipping."""
 
     blocks: Sequence[BlockReport]
     grad_norm: Tensor
@@ -115,10 +112,7 @@ class TorchLearner:
 
     @torch.inference_mode()
     def act(self, rollout: Rollout, t: int) -> NDArray[np.int64]:
-        """Sample the actions (N,) of step t from the policy at row t; they are kept in the rollout.
-
-        Handing them to the environments is the one wait for the device in a step.
-        """
+        """Sample the actions of step t; see Learner. To hand them on is a step's one wait for the device."""
         action_N = rollout.action_rows[t]
         rows = (rollout.obs_rows[t], self._noise_rows[t], action_N)
         blocks: Iterable[tuple[Tensor, ...]] = (rows,)

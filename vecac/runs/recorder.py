@@ -14,7 +14,7 @@ from vecac.config import Config
 from vecac.engines.contracts import Engine, Update
 from vecac.engines.divergence import divergence
 from vecac.engines.evaluation import Evaluation
-from vecac.environments.registry import reward_threshold
+from vecac.environments.registry import find_spec
 from vecac.plain import require_number
 from vecac.recording.clock import RunClock
 from vecac.recording.metrics import METRICS
@@ -60,7 +60,7 @@ class Recorder:
 
     def __init__(self, config: Config, run_dir: Path, engine: Engine, warn: Callable[[str], None]) -> None:
         self._engine, self._settings, self._reward_scale = engine, config.to_dict(), config.reward_scale
-        goals = config.target_return, reward_threshold(config.env_id)
+        goals = config.target_return, find_spec(config.env_id).reward_threshold
         rollout_rows = config.n_rollout * config.num_envs
         self.progress = Progress(config.total_timesteps, *goals, config.log_every, rollout_rows)
         self.clock, self.metrics = RunClock(), TrainMetrics()
