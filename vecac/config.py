@@ -59,11 +59,7 @@ class Config(RecordingSettings, RunSettings, LearningSettings, EnvironmentSettin
 
 
 def require_fields(names: Iterable[str]) -> None:
-    """Refuse a name that is no field of Config.
-
-    Raises:
-        UsageError: it names the nearest field.
-    """
+    """Refuse a name that is no field of Config, with a UsageError that names the nearest one."""
     known = list(Config.__dataclass_fields__)
     for name in names:
         if name not in known:

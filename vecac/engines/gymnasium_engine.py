@@ -118,8 +118,12 @@ class GymnasiumEngine:
         self._learner.close()
 
     def _update(self, report: Report) -> None:
-        self._collector.rollout.finish()
-        update = self._learner.update(self._collector.rollout, self._learning_rate())
+        config, rollout = self._config, self._collector.rollout
+        rollout.finish()
+        learning_rate = config.learning_rate
+        if config.anneal_lr:  # by the env steps before this rollout, so the last update's rate is above 0
+            learning_rate *= 1 - self.env_steps / config.total_timesteps
+        update = self._learner.update(rollout, learning_rate)
         if update is not None:
             report.last_update = update
             self.updates += 1
@@ -127,10 +131,3 @@ class GymnasiumEngine:
             report.diverged = self._learner.device.type == "cpu" and not update.has_finite_gradient()
         report.episodes, env_steps = self._collector.finish(self.env_steps)
         self.env_steps += env_steps
-
-    def _learning_rate(self) -> float:
-        """Annealed by the env steps before this rollout, so the last update's rate is above 0."""
-        config = self._config
-        if not config.anneal_lr:
-            return config.learning_rate
-        return config.learning_rate * (1 - self.env_steps / config.total_timesteps)

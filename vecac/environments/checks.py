@@ -52,11 +52,7 @@ def with_final_obs(
 
 
 def require_shape(what: str, array: NDArray[Any], shape: tuple[int, ...], index: int | None = None) -> None:
-    """Refuse an array of another shape, which environment `index` returned, or all of them (None).
-
-    Raises:
-        EnvironmentFault: it names both, and what the array is.
-    """
+    """Refuse, with an EnvironmentFault, another shape of what environment `index`, or all (None), returned."""
     if array.shape != shape:
         who = "the vector environment" if index is None else f"environment {index}"
         raise EnvironmentFault(f"{who} returned {what} of shape {array.shape}, expected {shape}")

@@ -64,11 +64,7 @@ def _name(env_id: str) -> str:
 
 
 def require_spaces(env_id: str, observation_space: Any, action_space: Any) -> None:
-    """Refuse what the network cannot take in or put out.
-
-    Raises:
-        UsageError: not a Box of one dimension, or not Discrete; the message names the space.
-    """
+    """Refuse, with a UsageError that shows the space, what the network cannot take in or put out."""
     box = isinstance(observation_space, gym.spaces.Box) and len(observation_space.shape) == 1
     if not box or observation_space.shape[0] == 0:
         raise UsageError(
@@ -80,11 +76,7 @@ def require_spaces(env_id: str, observation_space: Any, action_space: Any) -> No
 
 
 def require_mode(env_id: str, wanted: str, envs: VectorEnv[Any, Any, Any]) -> None:
-    """Refuse a vector environment that does not reset in the wanted mode.
-
-    Raises:
-        UsageError: it has another mode, or does not tell.
-    """
+    """Refuse, with a UsageError, a vector environment of another autoreset mode, or that does not tell."""
     mode = envs.metadata.get("autoreset_mode")
     names = {known: name for name, known in AUTORESET_MODES.items()}
     if not isinstance(mode, AutoresetMode) or mode not in names:

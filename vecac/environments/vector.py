@@ -63,10 +63,7 @@ class Environments:
         self._steps = 0
 
     def reset(self, seeds: Sequence[int] | None = None) -> NDArray[np.float32]:
-        """Start every episode anew; returns `obs` (N, D) float32.
-
-        Args:
-            seeds: one an environment, for this and later resets; left out, the same as before.
+        """Start every episode anew; returns `obs` (N, D) float32. `seeds`, one each, hold for later resets too.
 
         Raises:
             EnvironmentFault: as `step` does.
@@ -213,10 +210,9 @@ def make_environments(
             envs = _make_copies(config, render_mode, max_episode_steps)
     except UsageError:
         raise
-    except EnvironmentFault as error:
-        raise UsageError(f"--env-id {config.env_id} cannot be made: {error}") from error
     except Exception as error:  # whatever the environment's own constructor raises
-        raise UsageError(f"--env-id {config.env_id} cannot be made: {error!r}") from error
+        why = error if isinstance(error, EnvironmentFault) else repr(error)
+        raise UsageError(f"--env-id {config.env_id} cannot be made: {why}") from error
     try:
         require_spaces(config.env_id, envs.single_observation_space, envs.single_action_space)
         require_mode(config.env_id, config.autoreset_mode, envs)

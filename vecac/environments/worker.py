@@ -165,9 +165,7 @@ class GuardedEnv(gym.Wrapper[Observation, Any, Observation, Any]):
         return obs if obs.dtype == self._dtype else self._converted(obs)
 
     def _converted(self, obs: Observation) -> Observation:
-        """The observation in its space's dtype, if that can hold it: up to rounding, and overflow to
-        infinity, for floats; exactly for integers.
-        """
+        """In its space's dtype, if that holds it: floats up to rounding and overflow, integers exactly."""
         if obs.dtype.kind in "fiub":
             with np.errstate(over="ignore", invalid="ignore"):
                 converted = obs.astype(self._dtype)

@@ -55,9 +55,8 @@ def kernels_compute_td_py(
     settings = replace(settings, num_envs=NUM_ENVS, n_rollout=NUM_STEPS, max_grad_norm=None)
     shared = KernelParameters(settings, obs_size, num_actions, seed_sequences(seed))
     _draw_parameters(rng, shared.network)
-    rollout = draw_rollout(
-        rng, NUM_STEPS, NUM_ENVS, obs_size, num_actions, hides_final_obs, 2 / settings.reward_scale
-    )
+    sizes = NUM_STEPS, NUM_ENVS, obs_size, num_actions
+    rollout = draw_rollout(rng, *sizes, hides_final_obs, 2 / settings.reward_scale)
     RolloutLoss(settings, shared.network).backward(rollout)
     theirs = {name: p.grad for name, p in shared.network.named_parameters() if p.grad is not None}
     _differentiate_by_kernels(shared, rollout)

@@ -35,11 +35,7 @@ class Plan:
 
 
 def plan_run(config: Config) -> Plan:
-    """Decide on device, engine, learner, threads and log interval.
-
-    Raises:
-        UsageError: what was asked for cannot run here.
-    """
+    """Decide on device, engine, learner, threads and log interval; UsageError if that cannot run here."""
     device = resolve_device(config.device)
     config, choices = resolve(config)
     config = replace(config, num_threads=choose_threads(config), log_interval=config.log_every)

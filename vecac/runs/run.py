@@ -79,11 +79,7 @@ class Run:
         return env_steps, env_steps / self._clock.seconds(), self._progress.statistics.mean_return
 
     def record(self, report: Report) -> None:
-        """Take in what the engine has done since the last call, and log the row that is due.
-
-        Raises:
-            RunFault: learning diverged.
-        """
+        """Take in what the engine has done, and log the row that is due; RunFault if learning diverged."""
         self._recorder.metrics.take(report.last_update)
         self._clock.add(report.collect_seconds, report.learn_seconds)
         self._progress.add(report.episodes, self.engine.env_steps, self._clock.seconds())

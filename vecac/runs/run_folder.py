@@ -73,11 +73,7 @@ class Result:
 
 
 def require_log_dir(config: Config) -> None:
-    """Refuse a log folder that is a file or write-protected, before anything slow is done for it.
-
-    Raises:
-        UsageError: it cannot be written to.
-    """
+    """Refuse, with a UsageError, a log folder that is a file or write-protected, before anything slow."""
     path = Path(config.log_dir)
     existing = next(folder for folder in (path, *path.parents) if os.path.lexists(folder))
     if not existing.is_dir():
@@ -158,11 +154,7 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def read_config(run_dir: Path) -> dict[str, Any]:
-    """The content of a run folder's config.json.
-
-    Raises:
-        UsageError: it is missing, is not JSON or holds no settings.
-    """
+    """The content of a run folder's config.json; UsageError if it is missing, no JSON or no settings."""
     path = run_dir / "config.json"
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
