@@ -52,7 +52,7 @@ def with_final_obs(
 
 
 def require_shape(what: str, array: NDArray[Any], shape: tuple[int, ...], index: int | None = None) -> None:
-    """Refuse, with an EnvironmentFault, another shape of what environment `index`, or all (None), returned."""
+    """Refuse, with an EnvironmentFault, another shape of what environment `index`, or all (None), gave."""
     if array.shape != shape:
         who = "the vector environment" if index is None else f"environment {index}"
         raise EnvironmentFault(f"{who} returned {what} of shape {array.shape}, expected {shape}")

@@ -63,7 +63,7 @@ class Environments:
         self._steps = 0
 
     def reset(self, seeds: Sequence[int] | None = None) -> NDArray[np.float32]:
-        """Start every episode anew; returns `obs` (N, D) float32. `seeds`, one each, hold for later resets too.
+        """Start every episode anew; returns `obs` (N, D) float32. `seeds`, one each, hold for later ones too.
 
         Raises:
             EnvironmentFault: as `step` does.
