@@ -241,3 +241,9 @@ def test_flag_is_the_command_lines_spelling():
 def test_usage_error_is_a_value_error():
     with pytest.raises(ValueError, match="--gamma"):
         Config(gamma=2)
+
+
+def test_a_number_is_one_that_torch_takes():
+    config = Config(reward_scale=2**64, vf_coef=2, max_grad_norm=2**70)
+    kept = [config.reward_scale, config.vf_coef, config.max_grad_norm]
+    assert [(type(number), number) for number in kept] == [(float, 2.0**64), (int, 2), (float, 2.0**70)]

@@ -94,7 +94,7 @@ def kill(arguments, logs, rng, seconds):
     """
     process = start("-m", "vecac.train", *arguments, stderr=subprocess.PIPE)
     try:
-        assert wait_until(lambda: [*logs.glob("[!.]*")] or process.poll() is not None)
+        assert wait_until(lambda: [*logs.glob("[!.]*")] or process.poll() is not None, 240)
         before = {path: path.stat().st_mtime_ns for path in logs.glob("*/progress.csv")}
         # It has begun, or gone on, once the log has been touched.
         wait_until(lambda: {p: p.stat().st_mtime_ns for p in logs.glob("*/progress.csv")} != before, 10)

@@ -35,6 +35,8 @@ class Config(RecordingSettings, RunSettings, LearningSettings, EnvironmentSettin
             if hint is int and isinstance(value, float) and value.is_integer():
                 object.__setattr__(self, name, int(value))
             _check_type(name, getattr(self, name), hint)
+            if type(value) is int and abs(value) >= 2**63 and hint is not int:  # which torch does not take
+                object.__setattr__(self, name, float(value))
         for name, (holds, wanted) in _RANGES.items():
             value = getattr(self, name)
             if value is not None and not holds(value):

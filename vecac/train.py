@@ -24,6 +24,7 @@ from vecac.shell.summary import describe_result, describe_start
 
 if TYPE_CHECKING:
     from vecac.engines.evaluation import Evaluation
+    from vecac.runs.building import Plan
     from vecac.runs.progress import StopReason
     from vecac.runs.run import Run
 
@@ -69,21 +70,15 @@ def resume(run_dir: str | Path, stop: StopRequest | None = None, **changes: Any)
 
 def _run(config: Config, saved: SavedRun | None, stop: StopRequest) -> Result:
     from vecac.engines.hardware import torch_threads
-    from vecac.runs.building import build_run, plan_run
+    from vecac.runs.building import build_run
 
     console = Console(config.total_timesteps, config.quiet)
     unusable = f"--device {config.device} cannot be used: {{}}; use another, or --device cpu"
     with stop, closing(console), ExitStack() as cleanup:
-        with device_errors_as(UsageError, unusable):
-            plan = plan_run(config)
+        with device_errors_as(UsageError, unusable), console.waiting(_what_takes_long(config)):
+            plan = _plan(config, saved)
             cleanup.enter_context(torch_threads(plan.torch_threads))
-            what_takes_long = f"starting {config.num_envs} environments"
-            if plan.config.learner == "compiled":
-                what_takes_long = (
-                    f"compiling kernels for {config.env_id} on this machine; they are kept for later runs"
-                )
-            with console.waiting(what_takes_long):
-                run, notes = build_run(plan, saved, console.warning)
+            run, notes = build_run(plan, saved, console.warning)
         cleanup.enter_context(closing(run))
         introduction = describe_start(run.config, str(plan.device), run.run_dir)
         for line in (introduction, *notes, *plan.choices):
@@ -100,6 +95,24 @@ def _run(config: Config, saved: SavedRun | None, stop: StopRequest) -> Result:
         raise RunFault(result.error)
     console.line(describe_result(result))
     return result
+
+
+def _what_takes_long(config: Config) -> str:
+    what = f"starting {config.num_envs} environments"
+    if config.learner == "torch":
+        return what
+    return f"{what}, and compiling kernels that this machine has not kept from earlier runs"
+
+
+def _plan(config: Config, saved: SavedRun | None) -> "Plan":
+    from vecac.runs.building import plan_run
+
+    try:
+        return plan_run(config)
+    except UsageError as error:
+        if saved is None:
+            raise
+        raise UsageError(f"--resume {saved.run_dir}: {error}, in a new run") from error
 
 
 def _train(

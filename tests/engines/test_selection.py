@@ -98,7 +98,7 @@ def test_a_compiled_form_of_other_sizes_than_gymnasiums_is_refused(monkeypatch, 
     monkeypatch.setattr("vecac.engines.capabilities.find", lambda env_id: other)
     sizes = re.escape(str((other.obs_size, other.num_actions)))
     said = rf"the compiled form of CartPole-v1 has obs_size and num_actions {sizes}, Gymnasium's \(4, 2\)"
-    with pytest.raises(UsageError, match=f"^--engine fused cannot run this: {said}; use --engine sync"):
+    with pytest.raises(UsageError, match=f"^--engine fused cannot run this: {said}; use --engine auto"):
         choose(engine="fused")
     engine, _, lines = choose(engine="auto")
     assert engine == "vector"

@@ -12,6 +12,7 @@ from support import SMALL, edit, explained, run
 import vecac.train
 from vecac.algorithm import td
 from vecac.config import Config
+from vecac.errors import UsageError
 from vecac.learners import loss_check, torch_learner
 from vecac.learners.loss_check import kernels_compute_td_py
 
@@ -37,6 +38,10 @@ MUTATIONS = [
     ({}, "-(taken_log_prob * advantage)", "(taken_log_prob * advantage)"),
     ({}, "target - value.detach()", "target - value"),
     ({}, "target = target.detach()", "target = target.detach() + 1e-3"),
+    ({}, "target = target.detach()", "target = target.detach().log1p()"),  # a number where a run is
+    ({}, "LossTerms(total, ", "LossTerms(total * float('nan'), "),
+    ({"ent_coef": 1e-4}, "total - ent_coef * entropy", "total + ent_coef * entropy"),
+    ({"reward_scale": 100.0}, "reward + gamma * next_value", "reward.clamp(-10, 10) + gamma * next_value"),
 ]
 
 
@@ -82,8 +87,26 @@ def test_no_edit_of_td_py_goes_unnoticed(monkeypatch, settings, old, new):
         assert not any(kernels_compute_td_py(config, 4, 2, hides, seed) for seed in range(5))
 
 
-def test_numbers_that_overflow_are_no_other_loss():
-    assert kernels_compute_td_py(Config(vf_coef=3e38, **SMALL), 4, 2, False)
+@pytest.mark.parametrize("vf_coef", [3e38, 1e-40])
+def test_numbers_that_overflow_or_vanish_are_no_other_loss(vf_coef):
+    assert kernels_compute_td_py(Config(vf_coef=vf_coef, **SMALL), 4, 2, False)
+
+
+def test_it_differentiates_where_its_caller_does_not():
+    with torch.no_grad():
+        assert kernels_compute_td_py(Config(**SMALL), 4, 2, False)
+    with torch.inference_mode():
+        assert kernels_compute_td_py(Config(**SMALL), 4, 2, False)
+
+
+def test_a_run_by_kernels_is_not_gone_on_with_where_the_loss_was_edited(tmp_path, monkeypatch):
+    run_dir = vecac.train.train(
+        Config(total_timesteps=200, num_envs=2, eval_episodes=0, log_dir=str(tmp_path), quiet=True, **SMALL)
+    ).run_dir
+    monkeypatch.setattr("vecac.engines.capabilities.kernels_compute_td_py", lambda *_: False)
+    said = "the kernels compute another loss than vecac/algorithm/td.py; use --learner torch, in a new run$"
+    with pytest.raises(UsageError, match=f"^--resume .*: --learner compiled cannot run this: {said}"):
+        vecac.train.resume(run_dir, total_timesteps=400)
 
 
 def test_the_batch_has_rows_of_every_kind():
@@ -120,6 +143,6 @@ def test_what_can_only_learn_by_kernels_refuses_to_learn_by_another_loss(monkeyp
     mutate(monkeypatch, *EDIT)
     assert vecac.train.main([*SHORT, "--engine", "auto"]) == 0
     assert f"fused is out: {WHY}" in capsys.readouterr().out
-    for asked, remedy in (("--learner compiled", "--learner torch"), ("--engine fused", "--engine sync")):
+    for asked, remedy in (("--learner compiled", "--learner torch"), ("--engine fused", "--engine auto")):
         message = explained(vecac.train.main([*SHORT, *asked.split()]), *capsys.readouterr())
         assert message.startswith(f"{asked} cannot run this: {WHY}; use {remedy}")

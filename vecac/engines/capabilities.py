@@ -120,4 +120,4 @@ def fastest_engine(wish: Wish) -> tuple[Any, str]:
         if in_the_way is None:
             return engine, f"it is the fastest for these settings{out}"
         out += f"; {engine} is out: {in_the_way}"
-    raise UsageError(f"--engine auto finds none{out}")
+    raise UsageError(f"--engine auto finds none{out}: name the --engine that you mean")

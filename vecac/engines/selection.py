@@ -33,7 +33,7 @@ def resolve(config: Config) -> tuple[Config, list[str]]:
         config = replace(config, engine=engine)
         lines.append(f"--engine auto: {engine}, since {reason}")
     elif config.engine == "fused":
-        _require("--engine fused", wish, "--engine sync or vector")
+        _require("--engine fused", wish, "--engine auto")
     if config.engine == "fused":
         return replace(config, learner="compiled"), lines
     if config.learner == "compiled":

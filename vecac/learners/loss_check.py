@@ -39,7 +39,12 @@ TOLERANCE = 1e-4
 ROUNDING = 1e-6
 """What float32 adds to that, as a share of the layer's largest: the sum for a bias may all but cancel."""
 
+DENORMAL = 1e-36
+"""What is smaller, kernels and torch round each in their own way."""
 
+
+@torch.inference_mode(False)
+@torch.enable_grad()
 def kernels_compute_td_py(
     settings: LearningSettings, obs_size: int, num_actions: int, hides_final_obs: bool, seed: int = 0
 ) -> bool:
@@ -51,18 +56,27 @@ def kernels_compute_td_py(
         hides_final_obs: whether the run's autoreset mode does; see rollout.py.
         seed: of the batch.
     """
-    rng = np.random.default_rng(seed)
     settings = replace(settings, num_envs=NUM_ENVS, n_rollout=NUM_STEPS, max_grad_norm=None)
     shared = KernelParameters(settings, obs_size, num_actions, seed_sequences(seed))
-    _draw_parameters(rng, shared.network)
-    sizes = NUM_STEPS, NUM_ENVS, obs_size, num_actions
-    rollout = draw_rollout(rng, *sizes, hides_final_obs, 2 / settings.reward_scale)
+    rng, sizes = np.random.default_rng(seed), (NUM_STEPS, NUM_ENVS, obs_size, num_actions)
+    # Advantages of 1, on both sides of smooth_l1's bend; then as small as they are when learning begins,
+    # beside which the coefficients count for more, with rewards of the environment's own size.
+    for reward_size, value_size in ((2 / settings.reward_scale, 1.0), (1.0, 0.01)):
+        _draw_parameters(rng, shared.network, value_size)
+        rollout = draw_rollout(rng, *sizes, hides_final_obs, reward_size)
+        if not _compute_alike(settings, shared, rollout):
+            return False
+    return True
+
+
+def _compute_alike(settings: LearningSettings, shared: KernelParameters, rollout: Rollout) -> bool:
     RolloutLoss(settings, shared.network).backward(rollout)
     theirs = {name: p.grad for name, p in shared.network.named_parameters() if p.grad is not None}
     _differentiate_by_kernels(shared, rollout)
     ours = shared.gradient()
     # With one action there is nothing to choose: 0, which torch's rounding misses.
-    layers = ("fc1", "fc_v") if num_actions == 1 else ("fc1", "fc_pi", "fc_v")
+    one_action = len(shared.network.fc_pi.bias) == 1
+    layers = ("fc1", "fc_v") if one_action else ("fc1", "fc_pi", "fc_v")
     return all(_are_alike(layer, ours, theirs) for layer in layers)
 
 
@@ -77,11 +91,11 @@ def _differentiate_by_kernels(shared: KernelParameters, rollout: Rollout) -> Non
 
 
 def _are_alike(layer: str, *gradients: dict[str, Tensor]) -> bool:
-    """Whether both gradients have a layer alike, or overflow in it: a run with such settings diverges."""
+    """Whether both gradients have a layer alike, or the kernels' overflows, as it would in a run."""
     ours, theirs = ([gradient[f"{layer}.{kind}"] for kind in ("weight", "bias")] for gradient in gradients)
-    if not all(array.isfinite().all() for array in (*ours, *theirs)):
+    if not all(array.isfinite().all() for array in ours):
         return True
-    rounding = ROUNDING * max(array.abs().max() for array in theirs)
+    rounding = ROUNDING * max(array.abs().max() for array in theirs) + DENORMAL
     return all(
         bool((one - other).abs().max() <= TOLERANCE * other.abs().max() + rounding)
         for one, other in zip(ours, theirs, strict=True)
@@ -89,8 +103,8 @@ def _are_alike(layer: str, *gradients: dict[str, Tensor]) -> bool:
 
 
 @torch.no_grad()
-def _draw_parameters(rng: np.random.Generator, network: ActorCritic) -> None:
-    """Parameters by which neither the policy nor V(s) is as flat as in a network that has not learned.
+def _draw_parameters(rng: np.random.Generator, network: ActorCritic, value_size: float) -> None:
+    """Parameters by which the policy is not as flat as in a network that has not learned; V(s) of a size.
 
     Those of the hidden layer have few binary digits, as observations by `draw_rollout` have: its sums are
     exact in any order, and no rounding decides which side of ReLU's kink a unit is on.
@@ -99,9 +113,10 @@ def _draw_parameters(rng: np.random.Generator, network: ActorCritic) -> None:
     step = 2.0 ** -(6 + math.ceil(math.log2(obs_size) / 2))
     for parameter in (network.fc1.weight, network.fc1.bias):
         parameter.copy_(torch.from_numpy(rng.integers(-64, 65, parameter.shape) * step))
-    for head in (network.fc_pi, network.fc_v):
-        head.weight.copy_(torch.from_numpy(rng.normal(0.0, 4 / math.sqrt(hidden_size), head.weight.shape)))
-        head.bias.copy_(torch.from_numpy(rng.normal(size=head.bias.shape)))
+    for head, size in ((network.fc_pi, 1.0), (network.fc_v, value_size)):
+        weight = rng.normal(0.0, 4 * size / math.sqrt(hidden_size), head.weight.shape)
+        head.weight.copy_(torch.from_numpy(weight))
+        head.bias.copy_(torch.from_numpy(rng.normal(0.0, size, head.bias.shape)))
 
 
 def draw_rollout(
