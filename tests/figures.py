@@ -5,7 +5,7 @@ from pathlib import Path
 
 RECORDS = Path(__file__).parents[1] / "benchmarks" / "records"
 
-SHORT = ["sync 1", "sync 16", "vector 256", "vector 4096"]
+SHORT = ["sync 1", "sync 16", "vector 4096"]
 SHORT_FUSED = [(16, 1), (4096, 2)]
 LONG = [
     *("sync 1", "sync 16", "sync 64", "sync 256"),
@@ -72,7 +72,7 @@ def peers():
     """How many times as fast the fused engine trains, from peers.py."""
     rows = record("peers", "defaults")["rows"]
     lines = [f"| copies | {' | '.join(PEERS)} |", "| --- " * (len(PEERS) + 1) + "|"]
-    for num_envs in (16, 256, 4096):
+    for num_envs in (16, 256):
         cells = []
         for contestant, threads in PEERS.values():
             found = [

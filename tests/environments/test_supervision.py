@@ -82,21 +82,25 @@ def test_no_worker_outlives_close(harm):
 
 def test_a_worker_that_stops_in_the_middle_of_a_message_is_named():
     config = {"env_id": "scripted_environments:Wide-v0", "engine": "async", "start_method": "fork"}
-    environments = make_environments(Config(**config, shared_memory=False, num_envs=2, step_timeout=0.5))
-    environments.reset()
-    envs = environments._envs
-    send = envs.step_async
+    config |= {"shared_memory": False, "num_envs": 2, "step_timeout": 0.5}
+    with closing(make_environments(Config(**config))) as environments:
+        environments.reset()
+        envs = environments._envs
+        send = envs.step_async
 
-    def stop_behind_the_first_bytes(action):
-        send(action)
-        assert envs.parent_pipes[1].poll(30)
-        os.kill(envs.processes[1].pid, signal.SIGSTOP)
+        def stop_behind_the_first_bytes(action):
+            send(action)
+            assert envs.parent_pipes[1].poll(30)
+            pid = envs.processes[1].pid
+            os.kill(pid, signal.SIGSTOP)
+            os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)  # which it has once it is scheduled
 
-    envs.step_async = stop_behind_the_first_bytes
-    before = time.monotonic()
-    with pytest.raises(EnvironmentFault, match=r"environment 1 has not answered for 0\.5 s .* is stopped"):
-        environments.step(np.zeros(2, np.int64))
-    environments.close()
+        envs.step_async = stop_behind_the_first_bytes
+        before = time.monotonic()
+        with pytest.raises(
+            EnvironmentFault, match=r"environment 1 has not answered for 0\.5 s .* is stopped"
+        ):
+            environments.step(np.zeros(2, np.int64))
     assert time.monotonic() - before < 0.5 + 2 + 3
 
 

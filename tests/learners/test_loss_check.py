@@ -18,6 +18,7 @@ from vecac.learners.loss_check import kernels_compute_td_py
 
 SIZES = [(4, 2, 256), (11, 1, 24), (3, 5, 24)]  # (D, A, H)
 MORE_SIZES = [*SIZES, (1, 1, 3), (27, 9, 40)]
+SEEDS = [*range(30), 43, 67]  # two by which the sum for a bias all but cancels
 SETTINGS = [
     {},
     {"ent_coef": 0.3, "vf_coef": 0.5, "bootstrap_truncated": False},
@@ -58,7 +59,7 @@ def check_seeds(seeds, sizes, settings):
 
 @pytest.mark.parametrize(("sizes", "settings"), [*itertools.product(SIZES, SETTINGS)], ids=str)
 def test_there_is_no_false_alarm(sizes, settings):
-    check_seeds(range(30), sizes, settings)
+    check_seeds(SEEDS, sizes, settings)
 
 
 @pytest.mark.slow

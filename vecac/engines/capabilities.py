@@ -18,7 +18,7 @@ from vecac.kernels.catalogue import find, registered
 from vecac.learners.loss_check import kernels_compute_td_py
 from vecac.settings import EnvironmentSettings
 
-VECTOR_FROM = 6
+VECTOR_FROM = 8
 """Copies from which a vector form steps faster than the same environments one after the other."""
 
 
