@@ -178,7 +178,7 @@ def test_an_autoreset_mode_that_the_vector_form_has_not(refused, mode):
 
 def test_a_start_method_that_this_platform_has_not(refused, monkeypatch):
     monkeypatch.setattr("multiprocessing.get_all_start_methods", lambda: ["spawn", "forkserver"])
-    message = refused("--engine", "async", "--start-method", "fork")
+    message = refused("--engine", "async", "--start-method", "fork", "--learner", "torch")
     assert message == "--start-method fork does not exist here: use spawn or forkserver"
 
 

@@ -24,7 +24,6 @@ from vecac.shell.summary import describe_result, describe_start
 
 if TYPE_CHECKING:
     from vecac.engines.evaluation import Evaluation
-    from vecac.runs.building import Plan
     from vecac.runs.progress import StopReason
     from vecac.runs.run import Run
 
@@ -70,13 +69,13 @@ def resume(run_dir: str | Path, stop: StopRequest | None = None, **changes: Any)
 
 def _run(config: Config, saved: SavedRun | None, stop: StopRequest) -> Result:
     from vecac.engines.hardware import torch_threads
-    from vecac.runs.building import build_run
+    from vecac.runs.building import build_run, plan_run
 
     console = Console(config.total_timesteps, config.quiet)
     unusable = f"--device {config.device} cannot be used: {{}}; use another, or --device cpu"
     with stop, closing(console), ExitStack() as cleanup:
         with device_errors_as(UsageError, unusable), console.waiting(_what_takes_long(config)):
-            plan = _plan(config, saved)
+            plan = plan_run(config, resumed=saved is not None)
             cleanup.enter_context(torch_threads(plan.torch_threads))
             run, notes = build_run(plan, saved, console.warning)
         cleanup.enter_context(closing(run))
@@ -102,17 +101,6 @@ def _what_takes_long(config: Config) -> str:
     if config.learner == "torch":
         return what
     return f"{what}, and compiling kernels that this machine has not kept from earlier runs"
-
-
-def _plan(config: Config, saved: SavedRun | None) -> "Plan":
-    from vecac.runs.building import plan_run
-
-    try:
-        return plan_run(config)
-    except UsageError as error:
-        if saved is None:
-            raise
-        raise UsageError(f"--resume {saved.run_dir}: {error}, in a new run") from error
 
 
 def _train(

@@ -106,7 +106,7 @@ def test_a_run_by_kernels_is_not_gone_on_with_where_the_loss_was_edited(tmp_path
     ).run_dir
     monkeypatch.setattr("vecac.engines.capabilities.kernels_compute_td_py", lambda *_: False)
     said = "the kernels compute another loss than vecac/algorithm/td.py; use --learner torch, in a new run$"
-    with pytest.raises(UsageError, match=f"^--resume .*: --learner compiled cannot run this: {said}"):
+    with pytest.raises(UsageError, match=f"^--learner compiled cannot run this: {said}"):
         vecac.train.resume(run_dir, total_timesteps=400)
 
 

@@ -19,7 +19,7 @@ from vecac.learners.torch_learner import TorchLearner
 from vecac.seeding import seed_sequences
 
 
-def resolve(config: Config) -> tuple[Config, list[str]]:
+def resolve(config: Config, resumed: bool = False) -> tuple[Config, list[str]]:
     """The config with `auto` replaced by the engine and the learner, and a line on each choice.
 
     Compiles the kernels that it compares with td.py, which can take some seconds the first time.
@@ -27,17 +27,18 @@ def resolve(config: Config) -> tuple[Config, list[str]]:
     Raises:
         UsageError: what was asked for by name cannot run here.
     """
-    wish, lines = Wish(config), []
+    wish, lines = Wish(config), list[str]()
+    elsewhere = ", in a new run" if resumed else ""  # a saved run keeps its engine and learner
     if config.engine == "auto":
         engine, reason = fastest_engine(wish)
         config = replace(config, engine=engine)
         lines.append(f"--engine auto: {engine}, since {reason}")
     elif config.engine == "fused":
-        _require("--engine fused", wish, "--engine auto")
+        _require("--engine fused", wish, f"--engine auto{elsewhere}")
     if config.engine == "fused":
         return replace(config, learner="compiled"), lines
     if config.learner == "compiled":
-        _require("--learner compiled", wish, "--learner torch")
+        _require("--learner compiled", wish, f"--learner torch{elsewhere}")
     if config.learner == "auto":
         in_the_way = obstacle("--learner compiled", wish)
         config = replace(config, learner="compiled" if in_the_way is None else "torch")

@@ -34,10 +34,10 @@ class Plan:
         return self.config.num_threads if self.config.learner == "torch" else 1
 
 
-def plan_run(config: Config) -> Plan:
+def plan_run(config: Config, resumed: bool = False) -> Plan:
     """Decide on device, engine, learner, threads and log interval; UsageError if that cannot run here."""
     device = resolve_device(config.device)
-    config, choices = resolve(config)
+    config, choices = resolve(config, resumed)
     config = replace(config, num_threads=choose_threads(config), log_interval=config.log_every)
     if (gpu := idle_gpu(config.device)) is not None:
         choices.append(
