@@ -83,7 +83,7 @@ def test_an_update_waits_for_nothing(mode, td_lambda):
     torch.cuda.set_sync_debug_mode("error")
     try:
         rollout.finish()
-        learner.update(rollout, 1e-3)
+        assert learner.update(rollout, 1e-3) is not None
     finally:
         torch.cuda.set_sync_debug_mode("default")
 

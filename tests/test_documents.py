@@ -234,7 +234,10 @@ def test_python_on_a_page_compiles_and_imports_what_there_is(page):
         if language == "python":
             module = ast.parse(code)
             module.body = [node for node in module.body if isinstance(node, ast.Import | ast.ImportFrom)]
-            exec(compile(module, page.name, "exec"), {})
+            imported = {}
+            exec(compile(module, page.name, "exec"), imported)
+            names = [alias.asname or alias.name for node in module.body for alias in node.names]
+            assert {name.partition(".")[0] for name in names} <= imported.keys()
 
 
 def test_the_readme_s_example_is_of_fields_that_there_are():

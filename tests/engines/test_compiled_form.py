@@ -116,6 +116,14 @@ def compare(env_id, environment):
     require_same_steps(env_id, environment, (environment.reset, environment.step, environment.observe))
 
 
+def is_taken(env_id, environment):
+    try:
+        compare(env_id, environment)
+    except UsageError:
+        return False
+    return True
+
+
 def changed(environment, what):
     """The environment with a mistake in it."""
 
@@ -135,16 +143,13 @@ def changed(environment, what):
 
 @pytest.mark.parametrize("env_id", [*registered(), *COMPARABLE, "ElsewhereLine-v0", "MeaningLine-v0"])
 def test_the_right_form_is_taken(env_id):
-    compare(env_id, find(env_id) or LINE)
+    assert is_taken(env_id, find(env_id) or LINE)
 
 
 def test_rounding_that_grows_is_not_held_against_a_form():
-    compare("Chaos-v0", CHAOS)
-    with pytest.raises(UsageError):
-        compare(
-            "Chaos-v0",
-            dataclasses.replace(CHAOS, step=lambda s, a: ((3.8 * s[0] * (1.0 - s[0]),), 0.0, False)),
-        )
+    assert is_taken("Chaos-v0", CHAOS)
+    other = dataclasses.replace(CHAOS, step=lambda s, a: ((3.8 * s[0] * (1.0 - s[0]),), 0.0, False))
+    assert not is_taken("Chaos-v0", other)
 
 
 @pytest.mark.parametrize("what", ["state", "reward", "end"])
@@ -165,14 +170,14 @@ def test_a_form_that_shows_something_else_is_refused():
 
 
 def test_where_no_state_is_known_to_both_nothing_is_compared():
-    compare("ElsewhereLine-v0", changed(LINE, "reward"))
+    assert is_taken("ElsewhereLine-v0", changed(LINE, "reward"))
 
 
 def test_what_a_compiled_form_raises_is_left_to_the_run():
     def step(state, action):
         raise ValueError
 
-    compare("Line-v0", dataclasses.replace(LINE, step=step))
+    assert is_taken("Line-v0", dataclasses.replace(LINE, step=step))
 
 
 def test_rounding_to_float32_is_not_held_against_a_form():
@@ -180,7 +185,7 @@ def test_rounding_to_float32_is_not_held_against_a_form():
         (a, b), reward, terminated = LINE.step(state, action)
         return (float(np.float32(a)), b), float(np.float32(reward)), terminated
 
-    compare("HiddenLine-v0", dataclasses.replace(LINE, step=step))
+    assert is_taken("HiddenLine-v0", dataclasses.replace(LINE, step=step))
 
 
 def test_an_engine_is_not_made_of_another_environments_form(monkeypatch):

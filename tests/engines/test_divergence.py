@@ -109,7 +109,8 @@ def test_rewards_that_are_too_large_are_named(engine, tmp_path):
 
 def test_a_compiled_environments_rewards_are_named_by_episode(tmp_path):
     remedy = r"rewards are as large as 1, and 1e\+30 with"
-    diverge(tmp_path, remedy, engine="fused", learning_rate=1e-3, reward_scale=1e30)
+    run_dir = diverge(tmp_path, remedy, engine="fused", learning_rate=1e-3, reward_scale=1e30)
+    assert "rewards are as large as 1" in json.loads((run_dir / "result.json").read_text())["error"]
 
 
 def test_a_rate_that_is_only_high_is_no_divergence(tmp_path):
