@@ -15,6 +15,7 @@ FLOORS = {
     "vecac.transition": 1,
     "vecac.config": 1,
     "vecac.settings": 1,
+    "vecac.signals": 1,
     "vecac.spelling": 1,
     "vecac.algorithm": 1,
     "vecac.kernels": 1,
@@ -26,7 +27,7 @@ FLOORS = {
     "vecac.shell": 6,
 }
 COMMANDS = 7
-NO_LOGIC = ("__init__", "contracts", "errors", "settings", "transition")
+NO_LOGIC = ("__init__", "contracts", "errors", "settings", "signals", "transition")
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from vecac.config import NEEDS, Config, unmet
 from vecac.environments.registry import find_spec, missing_form
-from vecac.environments.vector import make_environments
+from vecac.environments.vector import make_environments, single_sizes
 from vecac.errors import UsageError
 from vecac.kernels.catalogue import find, registered
 from vecac.learners.loss_check import kernels_compute_td_py
@@ -40,14 +40,10 @@ class Wish:
     @cached_property
     def form(self) -> tuple[int, int, bool]:
         """The observation's size, the number of actions, and whether final observations are hidden."""
-        config = self.config
-        has_no_copies = config.engine == "vector" or self.spec.entry_point is None
-        one = EnvironmentSettings(
-            num_envs=1,
-            env_id=config.env_id,
-            engine="vector" if has_no_copies else "sync",
-            autoreset_mode=config.autoreset_mode,
-        )
+        env_id, mode = self.config.env_id, self.config.autoreset_mode
+        if self.config.engine != "vector" and self.spec.entry_point is not None:
+            return *single_sizes(env_id), mode != "next-step"
+        one = EnvironmentSettings(num_envs=1, env_id=env_id, engine="vector", autoreset_mode=mode)
         with closing(make_environments(one)) as environments:
             return environments.obs_size, environments.num_actions, environments.hides_final_obs
 

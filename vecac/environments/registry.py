@@ -1,6 +1,5 @@
 """What Gymnasium's registry, and an environment's spaces and metadata, say before anything is run."""
 
-import difflib
 import importlib
 import re
 from typing import Any
@@ -9,6 +8,7 @@ import gymnasium as gym
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from vecac.errors import UsageError
+from vecac.spelling import nearest
 
 AUTORESET_MODES = {
     "next-step": AutoresetMode.NEXT_STEP,
@@ -54,8 +54,8 @@ def _nearest_id(typed: str) -> str | None:
     """The registered id whose name is spelled most alike, in its newest version; None if none is near."""
     newest_last = sorted(gym.registry.values(), key=lambda spec: spec.version or 0)
     ids = {_name(spec.id): spec.id for spec in newest_last}
-    names = difflib.get_close_matches(_name(typed), ids, n=1)
-    return ids[names[0]] if names else None
+    meant = nearest(_name(typed), ids)
+    return None if meant is None else ids[meant]
 
 
 def _name(env_id: str) -> str:

@@ -14,8 +14,8 @@ from typing import Any
 from gymnasium.vector import AsyncVectorEnv
 from gymnasium.vector.async_vector_env import AsyncState
 
-from vecac.environments.worker import STOP_SIGNALS
 from vecac.errors import EnvironmentFault
+from vecac.signals import STOP_SIGNALS
 
 GRACE_SECONDS = 1.0
 """How long workers get to close their environments before they are killed."""

@@ -9,7 +9,8 @@ observation is found. `Environments.step` hands out the same valid transitions f
 import multiprocessing
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from typing import Any
 
 import gymnasium as gym
@@ -203,16 +204,11 @@ def make_environments(
     if lacking is not None:
         other = "sync" if config.engine == "vector" else "vector"
         raise UsageError(f"--env-id {lacking}: use --engine {other}")
-    try:
+    with _made(config.env_id):
         if config.engine == "vector":
             envs = gym.make_vec(config.env_id, config.num_envs, vectorization_mode="vector_entry_point")
         else:
             envs = _make_copies(config, render_mode, max_episode_steps)
-    except UsageError:
-        raise
-    except Exception as error:  # whatever the environment's own constructor raises
-        why = error if isinstance(error, EnvironmentFault) else repr(error)
-        raise UsageError(f"--env-id {config.env_id} cannot be made: {why}") from error
     try:
         require_spaces(config.env_id, envs.single_observation_space, envs.single_action_space)
         require_mode(config.env_id, config.autoreset_mode, envs)
@@ -223,6 +219,26 @@ def make_environments(
     return Environments(envs, seeds, max_episode_steps)
 
 
+def single_sizes(env_id: str) -> tuple[int, int]:
+    """D and A of an environment, which is made to be asked for them; UsageError as of make_environments."""
+    with _made(env_id), closing(EnvironmentFactory(env_id, 0, os.getpid())()) as env:
+        spaces: Any = env.observation_space, env.action_space
+        require_spaces(env_id, *spaces)
+        return int(spaces[0].shape[0]), int(spaces[1].n)
+
+
+@contextmanager
+def _made(env_id: str) -> Iterator[None]:
+    """Explain whatever an environment's own constructor raises."""
+    try:
+        yield
+    except UsageError:
+        raise
+    except Exception as error:
+        why = error if isinstance(error, EnvironmentFault) else repr(error)
+        raise UsageError(f"--env-id {env_id} cannot be made: {why}") from error
+
+
 def _make_copies(
     config: EnvironmentSettings, render_mode: str | None, max_episode_steps: int | None
 ) -> VectorEnv[Any, Any, Any]:
@@ -230,10 +246,7 @@ def _make_copies(
         EnvironmentFactory(config.env_id, index, os.getpid(), render_mode, max_episode_steps)
         for index in range(config.num_envs)
     ]
-    # Looked at before any worker starts: a vector environment of unsupported spaces fails obscurely.
-    probe = factories[0]()
-    require_spaces(config.env_id, probe.observation_space, probe.action_space)
-    probe.close()
+    single_sizes(config.env_id)  # before any worker starts: a vector environment would fail obscurely
     options: dict[str, Any] = {"copy": False, "autoreset_mode": AUTORESET_MODES[config.autoreset_mode]}
     if config.engine == "sync":
         return LeanSyncVectorEnv(factories, **options)

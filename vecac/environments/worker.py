@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 
 from vecac.environments.inner_state import normalisers_around, read_state, write_state
 from vecac.errors import EnvironmentFault, UsageError
+from vecac.signals import STOP_SIGNALS
 
 Observation = NDArray[np.generic]
-
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-"""What asks a run to stop; its worker processes are ended by the trainer alone."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import threading
 from types import FrameType
 from typing import Any
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from vecac.signals import STOP_SIGNALS
 
 
 class StopRequest:
@@ -22,7 +22,7 @@ class StopRequest:
 
     def __enter__(self) -> "StopRequest":
         if threading.current_thread() is threading.main_thread():
-            self._previous = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
+            self._previous = {number: signal.signal(number, self._on_signal) for number in STOP_SIGNALS}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -35,7 +35,7 @@ class StopRequest:
 
     def exit_code(self) -> int:
         """130 for SIGINT, 143 for SIGTERM, and deaf to both from here on: the process is about to end."""
-        for number in SIGNALS:
+        for number in STOP_SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         return 128 + (self.signal_number or signal.SIGINT)
 
