@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
+from vecac.config_parts import EnvironmentSettings, LearningSettings, RecordingSettings, RunSettings
 from vecac.errors import UsageError
-from vecac.settings import EnvironmentSettings, LearningSettings, RecordingSettings, RunSettings
 from vecac.spelling import nearest
 
 MAX_ROLLOUT = 10_000_000

@@ -11,12 +11,12 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from vecac.config import NEEDS, Config, unmet
+from vecac.config_parts import EnvironmentSettings
 from vecac.environments.registry import find_spec, missing_form
 from vecac.environments.vector import make_environments, single_sizes
 from vecac.errors import UsageError
 from vecac.kernels.catalogue import find, registered
 from vecac.learners.loss_check import kernels_compute_td_py
-from vecac.settings import EnvironmentSettings
 
 VECTOR_FROM = 8
 """Copies from which a vector form steps faster than the same environments one after the other."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vecac.config_parts import LearningSettings
 from vecac.engines.compiled_faults import find_fault
 from vecac.engines.contracts import CALL_SECONDS, NEW_EPISODES, Report
 from vecac.errors import EnvironmentFault
@@ -20,7 +21,6 @@ from vecac.learners.block_threads import BlockThreads
 from vecac.learners.kernel_parameters import KernelParameters, aligned
 from vecac.plain import fill
 from vecac.seeding import SeedSequences, restart_sequence
-from vecac.settings import LearningSettings
 from vecac.transition import WINDOW, Episode
 
 CALL_PRODUCTS = 500_000_000

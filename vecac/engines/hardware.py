@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import torch
 
+from vecac.config_parts import RunSettings
 from vecac.errors import UsageError
-from vecac.settings import RunSettings
 
 
 def resolve_device(requested: str) -> torch.device:

@@ -18,6 +18,7 @@ import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 from numpy.typing import NDArray
 
+from vecac.config_parts import EnvironmentSettings
 from vecac.environments.checks import (
     require_finite,
     require_shape,
@@ -33,7 +34,6 @@ from vecac.environments.worker import EnvironmentFactory
 from vecac.errors import EnvironmentFault, UsageError
 from vecac.plain import require_like
 from vecac.seeding import environment_seeds, seed_sequences
-from vecac.settings import EnvironmentSettings
 from vecac.transition import Transition
 
 

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from vecac.algorithm.rollout import Rollout
+from vecac.config_parts import LearningSettings
 from vecac.kernels.drivers import rollout_kernels as kernels
 from vecac.kernels.mathematics.model import Model, update
 from vecac.kernels.plumbing.compiling import specialise
@@ -18,7 +19,6 @@ from vecac.learners.kernel_parameters import KernelParameters, KernelUpdate
 from vecac.learners.torch_learner import learning_rate_of
 from vecac.plain import fill
 from vecac.seeding import SeedSequences
-from vecac.settings import LearningSettings
 
 ACTED_FOR_ALONE = 16_384
 """Fewer environments than this are acted for on one thread, which is done before another has woken up."""

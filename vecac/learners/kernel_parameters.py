@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vecac.algorithm.network import initial_network
+from vecac.config_parts import LearningSettings
 from vecac.kernels.mathematics.mlp import num_blocks, parameters_dtype, workspace_dtype
 from vecac.kernels.mathematics.model import BETA1, BETA2, EPSILON, Model
 from vecac.kernels.mathematics.policy import SETTINGS, SUMS
 from vecac.seeding import SeedSequences, torch_seed
-from vecac.settings import LearningSettings
 
 ALIGNMENT = 64
 """Bytes of a cache line: vector loads that cross one are slow."""

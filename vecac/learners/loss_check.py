@@ -19,6 +19,7 @@ from torch import Tensor
 
 from vecac.algorithm.network import ActorCritic
 from vecac.algorithm.rollout import Rollout
+from vecac.config_parts import LearningSettings
 from vecac.kernels.drivers import rollout_kernels as kernels
 from vecac.kernels.mathematics.model import update
 from vecac.kernels.plumbing.compiling import specialise
@@ -27,7 +28,6 @@ from vecac.learners.compiled_learner import kernel_memory
 from vecac.learners.kernel_parameters import KernelParameters
 from vecac.learners.torch_learner import RolloutLoss
 from vecac.seeding import seed_sequences
-from vecac.settings import LearningSettings
 from vecac.transition import Transition
 
 NUM_STEPS, NUM_ENVS = 8, 8

@@ -18,8 +18,8 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from vecac.algorithm.network import ActorCritic, gumbel_noise, initial_network, sample_action
 from vecac.algorithm.rollout import Rollout
 from vecac.algorithm.td import LossTerms, td_lambda_targets, td_loss, td_targets
+from vecac.config_parts import LearningSettings
 from vecac.seeding import SeedSequences, restart_sequence, torch_seed
-from vecac.settings import LearningSettings
 
 CPU_BLOCK_ROWS = 1024
 """Rows of one pass through the network on the CPU: their hidden layer stays inside the L2 cache."""
