@@ -24,7 +24,7 @@ def multiply_adds_per_env_step(obs_size: int = 4, num_actions: int = 2) -> int:
     """
     forward = obs_size + num_actions
     backward = obs_size + 1 + 2 * num_actions
-    return (forward + backward) * Config.hidden_size
+    return (forward + backward) * Config.hidden_sizes[0]
 
 
 @njit(fastmath=True)

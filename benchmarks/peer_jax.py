@@ -23,7 +23,7 @@ from vecac.config import Config
 GAMMA = Config.gamma
 REWARD_SCALE = Config.reward_scale
 LEARNING_RATE = Config.learning_rate
-HIDDEN_SIZE = Config.hidden_size
+HIDDEN_SIZE = Config.hidden_sizes[0]
 NUM_STEPS = Config.n_rollout
 
 ENV_STEPS_A_CALL = 100_000

@@ -21,8 +21,8 @@ class SharedLayer(BaseFeaturesExtractor):
     """vecac's hidden layer, on which both heads sit without layers of their own."""
 
     def __init__(self, observation_space: gym.spaces.Box) -> None:
-        super().__init__(observation_space, Config.hidden_size)
-        self.hidden = nn.Linear(observation_space.shape[0], Config.hidden_size)
+        super().__init__(observation_space, Config.hidden_sizes[0])
+        self.hidden = nn.Linear(observation_space.shape[0], Config.hidden_sizes[0])
 
     def forward(self, obs_ND: Tensor) -> Tensor:
         """The hidden layer (N, hidden_size)."""

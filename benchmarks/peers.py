@@ -26,7 +26,7 @@ from record import (
 )
 from windows import ENVIRONMENTS, TRAINING
 
-from vecac.config import flag
+from vecac.config_rules import flag
 from vecac.errors import UsageError
 from vecac.shell.command_line import run_command
 

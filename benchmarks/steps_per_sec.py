@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from record import describe_place, format_table, make_record, require_record_file, write_record
 
-from vecac.config import flag
+from vecac.config_rules import flag
 from vecac.errors import UsageError
 from vecac.shell.command_line import run_command
 

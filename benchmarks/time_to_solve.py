@@ -26,7 +26,8 @@ from record import (
     write_record,
 )
 
-from vecac.config import Config, flag
+from vecac.config import Config
+from vecac.config_rules import flag
 from vecac.errors import UsageError
 from vecac.shell.command_line import run_command
 

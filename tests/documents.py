@@ -16,7 +16,8 @@ from typing import Literal, get_args, get_origin, get_type_hints
 import figures
 from test_layout import floor, module_of
 
-from vecac.config import GROUPS, flag
+from vecac.config import GROUPS
+from vecac.config_rules import flag
 from vecac.engines.capabilities import REQUIREMENTS
 from vecac.evaluate import EvaluateOptions
 from vecac.recording.metrics import METRICS
@@ -37,7 +38,8 @@ def flag_table(options, groups):
     for field in dataclasses.fields(options):
         if field.name in groups:
             rows.append(f"| **{groups[field.name]}** | | |")
-        if field.default is dataclasses.MISSING:  # positional
+        value = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+        if value is dataclasses.MISSING:  # positional
             continue
         name, hint = flag(field.name), hints[field.name]
         choices = [kind for kind in (hint, *get_args(hint)) if get_origin(kind) is Literal]
@@ -45,9 +47,10 @@ def flag_table(options, groups):
             name += f" {{{','.join(get_args(choices[0]))}}}"
         if hint is bool and field.default:
             name += f", --no-{name[2:]}"
-        default = {True: "on", False: "off", None: "none"}.get(field.default, field.default)
-        if type(field.default) in (int, float):
-            default = f"{field.default:,}" if isinstance(field.default, int) else f"{field.default:g}"
+        default = " ".join(map(str, value)) or "none" if isinstance(value, tuple | dict) else value
+        if type(value) in (int, float):
+            default = f"{value:,}" if isinstance(value, int) else f"{value:g}"
+        default = {True: "on", False: "off", None: "none"}.get(default, default)
         doc = re.search(rf'\n    {field.name}: .*\n    """(.*)"""', source).group(1)
         rows.append(f"| `{name}` | {default} | {doc} |")
     return rows

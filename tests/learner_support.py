@@ -4,7 +4,9 @@ from contextlib import closing
 
 import torch
 
+from vecac.actions import ActionForm
 from vecac.algorithm.rollout import Rollout
+from vecac.algorithm.schedule import Rates
 from vecac.config import Config
 from vecac.environments.vector import make_environments
 from vecac.learners.torch_learner import TorchLearner
@@ -19,8 +21,13 @@ MODES = ["next-step", "same-step", "disabled"]
 CPU = torch.device("cpu")
 
 
+def discrete(num_actions):
+    """The form of an action that is a choice of one."""
+    return ActionForm("discrete", (num_actions,))
+
+
 def make_learner(config, obs_size=2, num_actions=2, device=CPU):
-    return TorchLearner(config, obs_size, num_actions, device, seed_sequences(config.seed))
+    return TorchLearner(config, obs_size, discrete(num_actions), device, seed_sequences(config.seed))
 
 
 def counting_config(**settings):
@@ -39,7 +46,7 @@ def collect(config, learner, staged=None):
     The environments are set apart by stepping each a different number of episodes first.
     """
     with closing(make_environments(config)) as environments:
-        rollout = Rollout(T, N, 2, environments.hides_final_obs, learner.device, staged)
+        rollout = Rollout(T, N, 2, environments.action, environments.hides_final_obs, learner.device, staged)
         transitions = []
         environments.reset()
         for index, env in enumerate(environments._envs.envs):
@@ -72,5 +79,5 @@ def collect(config, learner, staged=None):
 
 
 def learners_gradient(learner, rollout):
-    report = learner.update(rollout, learning_rate=0.0)  # leaves the gradient, moves nothing
+    report = learner.update(rollout, Rates(0.0, learner._settings.ent_coef))  # moves nothing
     return report, {name: parameter.grad.clone() for name, parameter in learner.network.named_parameters()}

@@ -269,10 +269,9 @@ register("Sleeping", "SleepingEnv")
 register("SlowReset", "SlowResetEnv")
 register("Process", "ProcessEnv")
 register("Light", "LightEnv")
-register("Matrix", "ObservationEnv", kwargs={"observation_space": spaces.Box(0, 1, (2, 2))})
-register("Dict", "ObservationEnv", kwargs={"observation_space": spaces.Dict(a=spaces.Box(0, 1, (2,)))})
+register("Photo", "ObservationEnv", kwargs={"observation_space": spaces.Box(0, 255, (8, 8, 3), np.uint8)})
 register("Empty", "ObservationEnv", kwargs={"observation_space": spaces.Box(0, 1, (0,))})
-register("Continuous", "ObservationEnv", kwargs={"action_space": spaces.Box(0, 1, (2,))})
+register("Whole", "ObservationEnv", kwargs={"action_space": spaces.Box(0, 9, (2,), np.int64)})
 for name in ("Faulty", "Sabotaged", "Wide", "NanAtReset"):
     gym.register(f"{name}-v0", entry_point=f"faulty_environments:{name}Env")
 for mode in AutoresetMode:

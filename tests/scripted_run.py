@@ -12,7 +12,8 @@ from vecac.algorithm.td import LossTerms
 from vecac.config import Config
 from vecac.engines.contracts import Report
 from vecac.engines.evaluation import Evaluation
-from vecac.learners.torch_learner import BlockReport, UpdateReport
+from vecac.learners.rollout_loss import BlockReport
+from vecac.learners.torch_learner import UpdateReport
 from vecac.recording import checkpoint, clock
 from vecac.runs.run import Run
 from vecac.transition import Episode

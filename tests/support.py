@@ -24,9 +24,16 @@ SMALL = {"hidden_size": 24}
 
 
 class PictureEnv(gym.Env):
-    """Its observations have two dimensions."""
+    """It shows pictures."""
 
-    observation_space = gym.spaces.Box(0, 1, (3, 3), np.float32)
+    observation_space = gym.spaces.Box(0, 255, (3, 3, 3), np.uint8)
+    action_space = gym.spaces.Discrete(2)
+
+
+class TalkingEnv(gym.Env):
+    """It shows text."""
+
+    observation_space = gym.spaces.Text(5)
     action_space = gym.spaces.Discrete(2)
 
 
@@ -55,7 +62,7 @@ class StuckEnv(RaisingEnv):
         return np.zeros(2, np.float32), 1.0, False, False, {}
 
 
-for env_class in (PictureEnv, RaisingEnv, StuckEnv):
+for env_class in (PictureEnv, TalkingEnv, RaisingEnv, StuckEnv):
     gym.register(env_class.__name__.replace("Env", "-v0"), env_class)
 
 

@@ -6,7 +6,8 @@ import pickle
 
 import pytest
 
-from vecac.config import Config, flag
+from vecac.config import Config
+from vecac.config_rules import flag
 from vecac.errors import UsageError
 
 TINY = math.ulp(0.0)  # the smallest float above 0
@@ -34,7 +35,20 @@ RANGES = {
     "ent_coef": WEIGHT,
     "vf_coef": WEIGHT,
     "max_grad_norm": ([None, TINY, 1], [0.0, 0, -TINY]),
-    "hidden_size": COUNT,
+    "env_kwargs": ([{}, {"a": 1, "b": [True, None, "x"]}], [{"a": {1, 2}}, {"a b": 1}, {"a": math.nan}]),
+    "max_episode_steps": ([None, 1, 10**6], [0, -1]),
+    "activation": (["relu", "tanh", "elu", "silu"], ["gelu", "ReLU", ""]),
+    "separate_critic": BOOL,
+    "init": (["default", "orthogonal"], ["xavier", ""]),
+    "log_std_init": ([0.0, -20, 5, 1], [-20.1, 6]),
+    "norm_obs": BOOL,
+    "norm_reward": BOOL,
+    "lr_schedule": (["constant", "linear"], ["cosine", ""]),
+    "optimizer": (["adam", "rmsprop"], ["sgd", ""]),
+    "optimizer_eps": ([None, TINY, 1], [0.0, 0, -TINY]),
+    "normalize_advantage": BOOL,
+    "ent_coef_schedule": (["constant", "linear"], ["cosine", ""]),
+    "value_loss": (["smooth-l1", "mse"], ["huber", ""]),
     "bootstrap_truncated": BOOL,
     "engine": (["sync", "async", "vector", "fused", "auto"], ["jax", "SYNC", ""]),
     "learner": (["auto", "torch", "compiled"], ["numba", "Torch", ""]),
@@ -59,18 +73,26 @@ RANGES = {
 }
 
 INT_FIELDS = [
-    "num_envs", "n_rollout", "total_timesteps", "hidden_size", "num_threads", "seed", "log_interval",
-    "eval_episodes",
+    "num_envs", "n_rollout", "total_timesteps", "num_threads", "seed", "log_interval", "eval_episodes",
     "eval_max_steps",
 ]  # fmt: skip
 FLOAT_FIELDS = [
     "learning_rate", "gamma", "td_lambda", "reward_scale", "ent_coef", "vf_coef", "max_grad_norm",
-    "checkpoint_interval", "target_return", "step_timeout",
+    "checkpoint_interval", "target_return", "step_timeout", "log_std_init", "optimizer_eps",
 ]  # fmt: skip
-BOOL_FIELDS = ["anneal_lr", "bootstrap_truncated", "shared_memory", "quiet"]
+BOOL_FIELDS = [
+    "anneal_lr", "bootstrap_truncated", "shared_memory", "quiet", "separate_critic", "norm_obs",
+    "norm_reward", "normalize_advantage",
+]  # fmt: skip
 TEXT_FIELDS = ["env_id", "device", "log_dir", "run_name"]
-CHOICE_FIELDS = ["engine", "learner", "autoreset_mode", "start_method"]
-MAY_BE_NONE = {"max_grad_norm", "target_return"}
+CHOICE_FIELDS = [
+    "engine", "learner", "autoreset_mode", "start_method", "activation", "init", "lr_schedule", "optimizer",
+    "ent_coef_schedule", "value_loss",
+]  # fmt: skip
+MAY_BE_NONE = {"max_grad_norm", "target_return", "optimizer_eps"}
+OTHERS = ["env_kwargs", "max_episode_steps"]
+SEQUENCES = ["hidden_sizes", "wrapper"]  # in tests of their own, as are those that need another setting
+NEED_ANOTHER = {"clip_obs": "norm_obs", "lr_final": "anneal_lr", "ent_coef_final": "ent_coef_schedule"}
 
 
 def pairs(side):
@@ -88,8 +110,9 @@ def refusal(**fields):
 
 def test_every_field_is_in_the_tables():
     fields = {field.name for field in dataclasses.fields(Config)}
-    assert set(RANGES) == fields
-    assert {*INT_FIELDS, *FLOAT_FIELDS, *BOOL_FIELDS, *TEXT_FIELDS, *CHOICE_FIELDS} == fields
+    assert {*RANGES, *SEQUENCES, *NEED_ANOTHER} == fields
+    typed_fields = {*INT_FIELDS, *FLOAT_FIELDS, *BOOL_FIELDS, *TEXT_FIELDS, *CHOICE_FIELDS}
+    assert typed_fields | {*OTHERS, *SEQUENCES, *NEED_ANOTHER} == fields
 
 
 @pytest.mark.parametrize(("field", "value"), pairs(0))
@@ -138,25 +161,6 @@ def test_what_is_not_finite_is_refused_by_flag(field, value):
     assert refusal(**{field: value}) == f"{flag(field)} must be a finite number, not {value!r}"
 
 
-@pytest.mark.parametrize("engine", ["sync", "vector"])
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("start_method", "fork"),
-        ("start_method", "forkserver"),
-        ("start_method", "spawn"),
-        ("shared_memory", False),
-        ("step_timeout", 5.0),
-    ],
-)
-def test_worker_settings_are_refused_without_workers(engine, field, value):
-    message = refusal(engine=engine, **{field: value})
-    shown = f"{flag(field)} {value}" if value else "--no-shared-memory"
-    assert message.startswith(f"{shown} does not go with --engine {engine}, which has no worker processes: ")
-    assert "--engine async" in message
-    assert getattr(Config(engine="async", **{field: value}), field) == value
-
-
 @pytest.mark.parametrize("seconds", [0.001, 1_000_000])
 def test_the_extremes_of_step_timeout(seconds):
     assert Config(engine="async", step_timeout=seconds).step_timeout == seconds
@@ -181,8 +185,13 @@ def test_defaults():
     # fmt: off
     assert Config().to_dict() == {
         "env_id": "CartPole-v1", "num_envs": 16, "n_rollout": 10, "total_timesteps": 1_000_000,
+        "env_kwargs": {}, "wrapper": [], "max_episode_steps": None,
         "learning_rate": 2e-4, "anneal_lr": False, "gamma": 0.98, "td_lambda": 0.0, "reward_scale": 0.01,
-        "ent_coef": 0.0, "vf_coef": 1.0, "max_grad_norm": None, "hidden_size": 256,
+        "lr_schedule": "constant", "lr_final": 0.0, "optimizer": "adam", "optimizer_eps": None,
+        "normalize_advantage": False, "ent_coef": 0.0, "ent_coef_schedule": "constant", "ent_coef_final": 0.0,
+        "vf_coef": 1.0, "value_loss": "smooth-l1", "max_grad_norm": None, "hidden_sizes": [256],
+        "activation": "relu", "separate_critic": False, "init": "default", "log_std_init": 0.0,
+        "norm_obs": False, "clip_obs": 10.0, "norm_reward": False,
         "bootstrap_truncated": True, "engine": "sync", "learner": "auto", "autoreset_mode": "next-step",
         "start_method": "default", "shared_memory": True, "step_timeout": 60.0, "device": "auto",
         "num_threads": 0, "seed": 1, "log_dir": "logs", "run_name": "vecac", "log_interval": 0,
@@ -195,6 +204,36 @@ def test_defaults():
 def test_to_dict_survives_json():
     config = Config(env_id="Acrobot-v1", num_envs=3, max_grad_norm=0.5, target_return=-90.0)
     assert Config(**json.loads(json.dumps(config.to_dict()))) == config
+    config = Config(hidden_sizes=(8, 9), env_kwargs={"a": [1, "b"]}, wrapper=["a:B", "c:D,e=1"])
+    assert Config(**json.loads(json.dumps(config.to_dict()))) == config
+
+
+@pytest.mark.parametrize("given", [[64, 32], (64, 32), (64.0, 32)])
+def test_hidden_sizes_are_kept_as_a_tuple_of_ints(given):
+    kept = Config(hidden_sizes=given).hidden_sizes
+    assert kept == (64, 32)
+    assert [type(size) for size in kept] == [int, int]
+
+
+@pytest.mark.parametrize("given", [(), [0], [64, -1], [65_537]])
+def test_hidden_sizes_out_of_range_are_refused(given):
+    assert refusal(hidden_sizes=given).startswith("--hidden-sizes must be one or more widths between 1 and")
+
+
+@pytest.mark.parametrize("given", ["64", [64, "32"], [64.5], [True], None])
+def test_hidden_sizes_of_the_wrong_type_are_refused(given):
+    assert refusal(hidden_sizes=given).startswith("--hidden-sizes must be a whole number, not ")
+
+
+def test_fields_have_the_second_names_that_flags_have():
+    assert Config(hidden_size=24) == Config(hidden_sizes=(24,)) == Config(hidden_size=[24])
+    assert Config(gae_lambda=0.5, num_steps=7) == Config(td_lambda=0.5, n_rollout=7)
+    assert refusal(gae_lambda=0.5, td_lambda=0.6) == "td_lambda and gae_lambda are one setting: leave one out"
+
+
+def test_one_wrapper_is_a_list_of_one():
+    assert Config(wrapper="a:B").wrapper == ("a:B",)
+    assert refusal(wrapper=[3]) == "--wrapper must be text, not 3"
 
 
 def test_frozen():
@@ -231,11 +270,6 @@ def test_log_every_is_no_setting():
     with pytest.raises(UsageError, match="Config has no field log_every"):
         Config(log_every=10)
     assert "log_every" not in Config().to_dict()
-
-
-def test_flag_is_the_command_lines_spelling():
-    assert flag("max_grad_norm") == "--max-grad-norm"
-    assert flag("seed") == "--seed"
 
 
 def test_usage_error_is_a_value_error():

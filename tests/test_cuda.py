@@ -9,6 +9,7 @@ import torch
 from learner_support import MODES, collect, counting_config, make_learner
 from support import read_csv
 
+from vecac.algorithm.schedule import Rates
 from vecac.config import Config
 from vecac.recording import checkpoint
 from vecac.train import main, resume, train
@@ -79,11 +80,11 @@ def test_an_update_waits_for_nothing(mode, td_lambda):
     config = counting_config(autoreset_mode=mode, td_lambda=td_lambda, max_grad_norm=1.0)
     learner = make_learner(config, device=torch.device("cuda"))
     rollout, _ = collect(config, learner)
-    learner.update(rollout, 1e-3)  # the first one loads kernels
+    learner.update(rollout, Rates(1e-3, 0.0))  # the first one loads kernels
     torch.cuda.set_sync_debug_mode("error")
     try:
         rollout.finish()
-        assert learner.update(rollout, 1e-3) is not None
+        assert learner.update(rollout, Rates(1e-3, 0.0)) is not None
     finally:
         torch.cuda.set_sync_debug_mode("default")
 

@@ -15,7 +15,8 @@ from support import run
 
 from vecac import train
 from vecac.__main__ import COMMANDS
-from vecac.config import GROUPS, Config, flag
+from vecac.config import ALIASES, GROUPS, Config
+from vecac.config_rules import flag
 from vecac.evaluate import EvaluateOptions
 from vecac.runs.run_folder import Result
 from vecac.shell.flags import parse_flags
@@ -34,7 +35,7 @@ NAMES = (
     "vecac-train",
     "vecac-evaluate",
 )
-FOREIGN_FLAGS = {"--help", "--version", "--logdir", "--check"}
+FOREIGN_FLAGS = {"--help", "--version", "--logdir", "--check", "--norm-adv"}
 
 
 def prose(page):
@@ -163,7 +164,7 @@ def test_every_flag_that_a_page_names_is_one(page):
     for benchmark in ("steps_per_sec", "time_to_solve", "peers", "learning_curve"):
         fields = dataclasses.fields(importlib.import_module(benchmark).Options)
         names |= {flag(field.name) for field in fields}
-    names |= {f"--no-{name[2:]}" for name in names} | {"--num-steps"}
+    names |= {f"--no-{name[2:]}" for name in names} | {flag(alias) for alias in ALIASES}
     mentioned = re.findall(r"(?<![\w-])--[a-z][a-z-]+", prose(page))
     assert set(mentioned) <= names | FOREIGN_FLAGS
 

@@ -11,10 +11,13 @@ TESTS = Path(__file__).parent
 FLOORS = {
     "vecac.errors": 1,
     "vecac.seeding": 1,
+    "vecac.keywords": 1,
     "vecac.plain": 1,
     "vecac.transition": 1,
     "vecac.config": 1,
+    "vecac.actions": 1,
     "vecac.config_parts": 1,
+    "vecac.config_rules": 1,
     "vecac.signals": 1,
     "vecac.spelling": 1,
     "vecac.algorithm": 1,

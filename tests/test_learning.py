@@ -34,7 +34,7 @@ def learn(config, updates):
 def echo_accuracy(config):
     network = learn(config, 150)
     with torch.no_grad():
-        probability = network.logits(torch.tensor([[0.0], [1.0]])).softmax(-1)
+        probability = network.policy(torch.tensor([[0.0], [1.0]])).softmax(-1)
     return (probability[0, 0] + probability[1, 1]).item() / 2
 
 

@@ -2,15 +2,14 @@
 
 import dataclasses
 import functools
-import operator
-import re
 import sys
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from vecac.config_parts import EnvironmentSettings, LearningSettings, RecordingSettings, RunSettings
+from vecac.config_rules import ONLY_WITH, RANGES, flag, typed, unmet
 from vecac.errors import UsageError
 from vecac.spelling import nearest
 
@@ -31,13 +30,12 @@ class Config(RecordingSettings, RunSettings, LearningSettings, EnvironmentSettin
 
     def __post_init__(self) -> None:
         for name, hint in get_type_hints(type(self)).items():
-            value = getattr(self, name)
-            if hint is int and isinstance(value, float) and value.is_integer():
-                object.__setattr__(self, name, int(value))
-            _check_type(name, getattr(self, name), hint)
+            value = _converted(getattr(self, name), hint)
+            object.__setattr__(self, name, value)
+            _check_type(name, value, hint)
             if type(value) is int and abs(value) >= 2**63 and hint is not int:  # which torch does not take
                 object.__setattr__(self, name, float(value))
-        for name, (holds, wanted) in _RANGES.items():
+        for name, (holds, wanted) in RANGES.items():
             value = getattr(self, name)
             if value is not None and not holds(value):
                 raise UsageError(f"{flag(name)} must be {wanted}, not {value!r}")
@@ -46,6 +44,9 @@ class Config(RecordingSettings, RunSettings, LearningSettings, EnvironmentSettin
                 f"--num-envs times --n-rollout must be at most {MAX_ROLLOUT:,}, not "
                 f"{self.num_envs * self.n_rollout:,}: that is the size of a rollout in memory"
             )
+        for name, (other, is_used) in ONLY_WITH.items():
+            if getattr(self, name) != Config.__dataclass_fields__[name].default and not is_used(self):
+                raise UsageError(f"{typed(name, getattr(self, name))} does nothing without {other}: add that")
         for choice in (f"--engine {self.engine}", f"--learner {self.learner}"):
             for given, need in unmet(self, choice):
                 raise UsageError(f"{given} does not go with {choice}, which {need.which}: {need.remedy}")
@@ -56,8 +57,9 @@ class Config(RecordingSettings, RunSettings, LearningSettings, EnvironmentSettin
         return self.log_interval or max(1, self.total_timesteps // 200)
 
     def to_dict(self) -> dict[str, Any]:
-        """Every field as a JSON-ready value."""
-        return dataclasses.asdict(self)
+        """Every field as a JSON-ready value, of which Config makes the same again."""
+        values = dataclasses.asdict(self)
+        return {name: list(value) if type(value) is tuple else value for name, value in values.items()}
 
 
 def require_fields(names: Iterable[str]) -> None:
@@ -69,24 +71,45 @@ def require_fields(names: Iterable[str]) -> None:
             raise UsageError(f"Config has no field {name}" + (f": did you mean {meant}?" if meant else ""))
 
 
+def fields_meant(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by the names of Config's fields, of which some have a second one, as flags have.
+
+    Raises:
+        UsageError: a name is none, or one field is given by both.
+    """
+    meant: dict[str, Any] = {}
+    for name, value in given.items():
+        field = ALIASES.get(name, name)
+        if field in meant:
+            second = next(alias for alias in (name, *given) if ALIASES.get(alias) == field)
+            raise UsageError(f"{field} and {second} are one setting: leave one out")
+        meant[field] = value
+    require_fields(meant)
+    return meant
+
+
+def _aliases() -> Iterator[tuple[str, str]]:
+    for name, hint in get_type_hints(Config, include_extras=True).items():
+        for note in getattr(hint, "__metadata__", ()):
+            for alias in getattr(note, "aliases", None) or ():
+                yield alias.removeprefix("--").replace("-", "_"), name
+
+
+ALIASES = dict(_aliases())
+"""Second names of fields, by which they are given too."""
+
+
 def _explained(init: Callable[..., None]) -> Callable[..., None]:
-    """Config's own __init__, with an unknown field told as above instead of by a TypeError."""
+    """Config's own __init__, which takes second names too, and tells of an unknown one as above."""
 
     @functools.wraps(init)
     def explained(self: Config, *args: Any, **fields: Any) -> None:
-        require_fields(fields)
-        init(self, *args, **fields)
+        init(self, *args, **fields_meant(fields))
 
     return explained
 
 
 Config.__init__ = _explained(Config.__init__)  # type: ignore[method-assign]
-
-WITHOUT_WORKERS: dict[str, Any] = {
-    name: Config.__dataclass_fields__[name].default
-    for name in ("start_method", "shared_memory", "step_timeout")
-}
-"""The settings of worker processes, as they have to be where there are none."""
 
 GROUPS = {
     next(iter(part.__annotations__)): part.__name__.removesuffix("Settings").lower()
@@ -95,113 +118,15 @@ GROUPS = {
 """The first field of each part, and what it is called in --help and docs/reference.md."""
 
 
-def flag(field: str) -> str:
-    """The command-line spelling of a field."""
-    return "--" + field.replace("_", "-")
-
-
-def typed(field: str, value: Any) -> str:
-    """A flag with its value, as one would type it."""
-    if isinstance(value, bool):
-        return flag(field) if value else f"--no-{flag(field).removeprefix('--')}"
-    return f"{flag(field)} {value}"
-
-
-class FlagNeed(NamedTuple):
-    """What an engine or learner needs a flag to be, which it could only ignore otherwise."""
-
-    holds: Callable[[Any], bool]
-    which: str
-    remedy: str
-
-
-Rule = tuple[Callable[[Any], bool], str]
-
-
-def _at_least(bound: int) -> Rule:
-    return lambda value: value >= bound, f"{bound} or more"
-
-
-def _between(low: float, high: float) -> Rule:
-    return lambda value: low <= value <= high, f"between {low:,} and {high:,}"
-
-
-_POSITIVE: Rule = (lambda value: value > 0, "greater than 0")
-_FRACTION: Rule = (lambda value: 0 <= value <= 1, "between 0 and 1")
-_NOT_EMPTY: Rule = (lambda value: value.strip() != "" and "\0" not in value, "a name that is not empty")
-_DEVICE: Rule = (
-    lambda value: re.fullmatch(r"auto|cpu|cuda(:(0|[1-9][0-9]*))?", value) is not None,
-    "auto, cpu, cuda or cuda:N",
-)
-
-_RANGES: dict[str, Rule] = {
-    "env_id": _NOT_EMPTY,
-    "num_envs": _between(1, 1_000_000),
-    "n_rollout": _between(1, 1_000_000),
-    "total_timesteps": _at_least(1),
-    "learning_rate": _POSITIVE,
-    "gamma": _FRACTION,
-    "td_lambda": _FRACTION,
-    "reward_scale": _POSITIVE,
-    "ent_coef": _at_least(0),
-    "vf_coef": _at_least(0),
-    "max_grad_norm": _POSITIVE,
-    "hidden_size": _between(1, 65_536),
-    "device": _DEVICE,
-    "num_threads": _between(0, 256),
-    "seed": (lambda value: 0 <= value < 2**63, "between 0 and 2**63 - 1"),
-    "log_dir": _NOT_EMPTY,
-    "run_name": (lambda value: value.strip() and len(value) <= 100, "a name of 1 to 100 characters"),
-    "log_interval": _at_least(0),
-    # Poll has 31 bits of milliseconds for the wait for a pipe, and 0 microseconds are no limit to a socket.
-    "step_timeout": _between(0.001, 1_000_000),
-    "checkpoint_interval": _POSITIVE,
-    "eval_episodes": _at_least(0),
-    "eval_max_steps": _at_least(0),
-}
-
-
-_NO_WORKERS: dict[str, FlagNeed] = {
-    name: FlagNeed(
-        functools.partial(operator.eq, default),
-        "has no worker processes",
-        "leave it out, or use --engine async",
-    )
-    for name, default in WITHOUT_WORKERS.items()
-}
-_ON_CPU = FlagNeed(
-    lambda device: not device.startswith("cuda"),
-    "runs on the CPU",
-    "use --device cpu, or --learner torch with --engine sync or vector",
-)
-_ANOTHER_ENGINE = "leave it out, or use --engine sync or vector"
-_ONE_STEP = functools.partial(FlagNeed, lambda td_lambda: td_lambda == 0, "needs --td-lambda 0")
-NEEDS: dict[str, dict[str, FlagNeed]] = {
-    "--engine sync": _NO_WORKERS,
-    "--engine vector": _NO_WORKERS,
-    "--engine fused": {
-        "td_lambda": _ONE_STEP(_ANOTHER_ENGINE),
-        "autoreset_mode": FlagNeed(
-            lambda value: value == "next-step", "needs --autoreset-mode next-step", _ANOTHER_ENGINE
-        ),
-        "learner": FlagNeed(lambda value: value != "torch", "learns by itself", _ANOTHER_ENGINE),
-        "device": _ON_CPU,
-        **_NO_WORKERS,
-    },
-    "--learner compiled": {
-        "td_lambda": _ONE_STEP("leave it out, or use --learner torch"),
-        "device": _ON_CPU,
-    },
-}
-"""By the choice that has them, as it is typed, and by field."""
-
-
-def unmet(config: Config, choice: str) -> Iterator[tuple[str, FlagNeed]]:
-    """The flags, as typed, that an engine or a learner ("--engine fused") could only ignore as they are."""
-    for field, need in NEEDS.get(choice, {}).items():
-        value = getattr(config, field)
-        if not need.holds(value):
-            yield typed(field, value), need
+def _converted(value: Any, hint: Any) -> Any:
+    """As the field keeps it: a whole float as an int, one or a list of its items as a tuple."""
+    if hint is int and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if get_origin(hint) is tuple:
+        item = get_args(hint)[0]
+        values = value if isinstance(value, tuple | list) else (value,)
+        return tuple(_converted(one, item) for one in values)
+    return value
 
 
 def _check_type(name: str, value: object, hint: Any) -> None:
@@ -210,12 +135,16 @@ def _check_type(name: str, value: object, hint: Any) -> None:
         if value not in get_args(hint):
             raise UsageError(f"{flag(name)} must be one of {', '.join(get_args(hint))}, not {value!r}")
         return
-    allowed = get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if isinstance(value, tuple):
+        for item in value:
+            _check_type(name, item, get_args(hint)[0])
+        return
+    allowed = get_args(hint) if isinstance(hint, types.UnionType) else (get_origin(hint) or hint,)
     if float in allowed:
         allowed = (*allowed, int)
     is_bool = isinstance(value, bool)
     if not isinstance(value, allowed) or (is_bool and bool not in allowed):
-        kinds = {bool: "True or False", str: "text", float: "a number", int: "a whole number"}
+        kinds = {bool: "True or False", str: "text", float: "a number", int: "a whole number", dict: "a dict"}
         kind = next(kinds[known] for known in kinds if known in allowed)
         raise UsageError(f"{flag(name)} must be {kind}, not {value!r}")
     if float in allowed and isinstance(value, int | float) and not abs(value) <= sys.float_info.max:

@@ -1,7 +1,7 @@
 """The settings of a run in parts, of which each room receives the one that it uses. Config is all at once."""
 
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -22,6 +22,12 @@ class EnvironmentSettings(RolloutSettings):
 
     env_id: str = "CartPole-v1"
     """Gymnasium environment id; one of your own is module:Id-v0."""
+    env_kwargs: dict[str, Any] = field(default_factory=dict, hash=False)
+    """Keyword arguments of the environment, as Python literals: gravity=-5 enable_wind=True."""
+    wrapper: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """module:Wrapper or module:Wrapper,name=value around each copy; the first of several is the innermost."""
+    max_episode_steps: int | None = None
+    """Time limit in place of the environment's own."""
     engine: Literal["sync", "async", "vector", "fused", "auto"] = "sync"
     """One process, a process each, their own vector form, a kernel that learns too; auto: the fastest."""
     autoreset_mode: Literal["next-step", "same-step", "disabled"] = "next-step"
@@ -40,8 +46,22 @@ class EnvironmentSettings(RolloutSettings):
 class NetworkSettings:
     """What the network looks like."""
 
-    hidden_size: int = 256
-    """Width of the hidden layer that policy and value share."""
+    hidden_sizes: Annotated[tuple[int, ...], tyro.conf.arg(aliases=["--hidden-size"])] = (256,)
+    """Width of each hidden layer."""
+    activation: Literal["relu", "tanh", "elu", "silu"] = "relu"
+    """What follows each hidden layer."""
+    separate_critic: bool = False
+    """Give the value hidden layers of its own, instead of the policy's."""
+    init: Literal["default", "orthogonal"] = "default"
+    """Initial weights: nn.Linear's own, or orthogonal ones with gains as in Stable-Baselines3."""
+    log_std_init: float = 0.0
+    """Logarithm of the initial standard deviation of actions that are real numbers."""
+    norm_obs: bool = False
+    """Normalise observations by their running mean and variance, which are part of the network."""
+    clip_obs: float = 10.0
+    """Clip normalised observations to this size."""
+    norm_reward: bool = False
+    """Divide rewards inside the loss by the running standard deviation of the discounted return."""
 
 
 @dataclass(frozen=True)
@@ -51,23 +71,44 @@ class LearningSettings(NetworkSettings, RolloutSettings):
     total_timesteps: int = 1_000_000
     """Env steps to train for; the run stops after the first update that reaches them."""
     learning_rate: float = 2e-4
-    """Adam's step size."""
+    """The optimiser's step size."""
+    lr_schedule: Literal["constant", "linear"] = "constant"
+    """Keep the learning rate, or let it go linearly to --lr-final over total_timesteps."""
+    lr_final: float = 0.0
+    """What a linear schedule of the learning rate ends at."""
     anneal_lr: bool = False
-    """Scale the learning rate linearly down to 0 over total_timesteps."""
+    """The same as --lr-schedule linear."""
+    optimizer: Literal["adam", "rmsprop"] = "adam"
+    """Who makes the steps; RMSprop with alpha 0.99."""
+    optimizer_eps: float | None = None
+    """Its epsilon; None is 1e-8 for Adam, 1e-5 for RMSprop."""
     gamma: float = 0.98
     """Discount factor."""
-    td_lambda: float = 0.0
-    """Lambda of the TD(lambda) target; 0 is the one-step target, 1 Monte Carlo."""
+    td_lambda: Annotated[float, tyro.conf.arg(aliases=["--gae-lambda"])] = 0.0
+    """Lambda of the TD(lambda) target, and so of the advantage; 0 is one step, 1 Monte Carlo."""
+    normalize_advantage: bool = False
+    """Normalise advantages over the valid rows of each update."""
     reward_scale: float = 0.01
     """Factor on rewards inside the loss; reported returns are unscaled."""
     ent_coef: float = 0.0
     """Weight of the entropy bonus in the loss."""
+    ent_coef_schedule: Literal["constant", "linear"] = "constant"
+    """Keep that weight, or let it go linearly to --ent-coef-final over total_timesteps."""
+    ent_coef_final: float = 0.0
+    """What a linear schedule of the entropy bonus ends at."""
     vf_coef: float = 1.0
     """Weight of the value loss."""
+    value_loss: Literal["smooth-l1", "mse"] = "smooth-l1"
+    """Distance of the value to its target."""
     max_grad_norm: float | None = None
     """Clip the gradient's global norm to this; None clips nothing."""
     bootstrap_truncated: bool = True
     """Bootstrap the target from the final observation where a time limit cut an episode off."""
+
+    @property
+    def anneals_lr(self) -> bool:
+        """Whether the learning rate is scheduled, by whichever flag."""
+        return self.anneal_lr or self.lr_schedule == "linear"
 
 
 @dataclass(frozen=True)

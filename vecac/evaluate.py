@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from vecac.config import WITHOUT_WORKERS, Config, flag
+from vecac.config import Config
+from vecac.config_rules import WITHOUT_WORKERS, flag
 from vecac.errors import EnvironmentFault, UsageError
 from vecac.runs.saved_run import load_policy
 from vecac.shell.command_line import run_command
@@ -23,7 +24,7 @@ from vecac.shell.console import Console
 from vecac.shell.stopping import StopRequest
 
 if TYPE_CHECKING:
-    from vecac.algorithm.network import ActorCritic
+    from vecac.algorithm.network import Network
     from vecac.engines.evaluation import Evaluation
 
 
@@ -56,7 +57,7 @@ class EvaluateOptions:
 
 
 def _play(
-    options: EvaluateOptions, policy: str, config: Config, network: "ActorCritic", stop: StopRequest
+    options: EvaluateOptions, policy: str, config: Config, network: "Network", stop: StopRequest
 ) -> "Evaluation | None":
     """The evaluation that the options ask for; None if a signal cut it off."""
     from vecac.engines.evaluation import evaluate, make_evaluation_environments
@@ -72,13 +73,14 @@ def _play(
             cleanup.enter_context(_window())
         made = make_evaluation_environments(config, episodes, "human" if options.render else None)
         environments = cleanup.enter_context(closing(made))
-        sizes = environments.obs_size, environments.num_actions
-        saved_sizes = network.fc1.in_features, network.fc_pi.out_features
-        if sizes != saved_sizes:
+        ours, saved = (
+            (environments.obs_size, environments.action),
+            (network.spec.obs_size, network.spec.action),
+        )
+        if ours != saved:
             raise UsageError(
-                f"checkpoint of {config.env_id} has {saved_sizes[0]} observations and {saved_sizes[1]} "
-                f"actions, the environment now has {sizes[0]} and {sizes[1]}: use the environment that it "
-                "was trained on"
+                f"checkpoint of {config.env_id} has {saved[0]} numbers an observation and {saved[1]}, the "
+                f"environment now has {ours[0]} and {ours[1]}: use the environment that it was trained on"
             )
         with stop, closing(console):
             return evaluate(network, environments, episodes, sampled=sampled, seed=config.seed, go_on=go_on)

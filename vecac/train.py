@@ -5,7 +5,7 @@ worker processes, which import this module again, stay small.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from vecac.errors import RunFault, UsageError
 from vecac.runs.folder_lock import locked
 from vecac.runs.run_folder import Result, require_log_dir
 from vecac.runs.saved_run import SavedRun, config_to_go_on_with, saved_run
+from vecac.runs.settings_files import read_settings
 from vecac.shell.command_line import run_command
 from vecac.shell.console import Console
 from vecac.shell.stopping import StopRequest
@@ -27,17 +28,22 @@ if TYPE_CHECKING:
     from vecac.runs.progress import StopReason
     from vecac.runs.run import Run
 
+OnRow = Callable[[Mapping[str, float]], Any]
+
 DEVICE_FAILED = (
     "the device failed: {}; go on from the last checkpoint with --resume, on another --device if need be"
 )
 
 
-def train(config: Config, stop: StopRequest | None = None) -> Result:
+def train(config: Config, stop: StopRequest | None = None, on_row: OnRow | None = None) -> Result:
     """Run the training that config describes; it leaves a run folder.
 
     Args:
         config: every setting.
         stop: takes charge of SIGINT and SIGTERM; pass one in to learn which of them arrived.
+        on_row: called with every log row, the metrics by tag (NaN where undefined), after it is written.
+            Once it returns False, training is over, as by a target (stop_reason "stopped"). What it raises
+            ends the run as a fault does, with its state saved, and is raised again.
 
     Returns:
         How it ended, also when a signal interrupted it (see stop_reason).
@@ -48,15 +54,17 @@ def train(config: Config, stop: StopRequest | None = None) -> Result:
             be saved; result.json tells of it too, if it can be written.
     """
     require_log_dir(config)
-    return _run(config, None, stop or StopRequest())
+    return _run(config, None, stop or StopRequest(), on_row)
 
 
-def resume(run_dir: str | Path, stop: StopRequest | None = None, **changes: Any) -> Result:
+def resume(
+    run_dir: str | Path, stop: StopRequest | None = None, on_row: OnRow | None = None, **changes: Any
+) -> Result:
     """Go on with the run in a folder, exactly where its last checkpoint was taken; see `train`.
 
     Args:
         run_dir: as Result.run_dir.
-        stop: as for `train`.
+        stop, on_row: as for `train`.
         changes: settings that are to be otherwise than saved there; few may.
 
     Raises:
@@ -64,10 +72,10 @@ def resume(run_dir: str | Path, stop: StopRequest | None = None, **changes: Any)
     """
     with locked(Path(run_dir)):
         saved = saved_run(Path(run_dir), changes)
-        return _run(saved.config, saved, stop or StopRequest())
+        return _run(saved.config, saved, stop or StopRequest(), on_row)
 
 
-def _run(config: Config, saved: SavedRun | None, stop: StopRequest) -> Result:
+def _run(config: Config, saved: SavedRun | None, stop: StopRequest, on_row: OnRow | None) -> Result:
     from vecac.engines.hardware import torch_threads
     from vecac.runs.building import build_run, plan_run
 
@@ -79,6 +87,7 @@ def _run(config: Config, saved: SavedRun | None, stop: StopRequest) -> Result:
             cleanup.enter_context(torch_threads(plan.torch_threads))
             run, notes = build_run(plan, saved, console.warning)
         cleanup.enter_context(closing(run))
+        run.on_row = on_row
         introduction = describe_start(run.config, str(plan.device), run.run_dir)
         for line in (introduction, *notes, *plan.choices):
             console.line(line)
@@ -90,6 +99,7 @@ def _run(config: Config, saved: SavedRun | None, stop: StopRequest) -> Result:
             run.finish("failed", error=f"{type(error).__name__}: {error}")
             raise
         result = run.finish(stop_reason, evaluations)
+        run.tell_last_row()
     if result.stop_reason == "failed":
         raise RunFault(result.error)
     console.line(describe_result(result))
@@ -136,27 +146,38 @@ def _train(
 class TrainOptions(Config):
     """Train a TD actor-critic on N copies of a Gymnasium environment that step together."""
 
+    settings: str | None = None
+    """Flags left out are as in this TOML file, a run's config.json, or vecac's own file for an env id."""
     resume: str | None = None
     """Run folder to go on with: flags left out are as saved there, and few may change."""
 
 
-def _saved_options(values: dict[str, Any]) -> TrainOptions | None:
-    """What flags left out stand for if a run is to be resumed."""
-    run_dir = values["resume"]
-    if run_dir is None:
+def _options_left_out(values: dict[str, Any]) -> TrainOptions | None:
+    """What flags left out stand for if there are settings to take, or a run to resume."""
+    name, run_dir = values["settings"], values["resume"]
+    if name is not None and run_dir is not None:
+        raise UsageError("--settings does not go with --resume, which goes on by the run's own: leave it out")
+    if run_dir is not None:
+        taken = config_to_go_on_with(Path(run_dir)).to_dict()
+    elif name is not None:
+        taken = read_settings(name)
+    else:
         return None
-    return TrainOptions(**config_to_go_on_with(Path(run_dir)).to_dict(), resume=run_dir)
+    if values["wrapper"]:  # typed: they are not put around those that are left out
+        taken["wrapper"] = ()
+    return TrainOptions(**taken, settings=name, resume=run_dir)
 
 
 def _command(values: dict[str, Any]) -> int:
     stop, run_dir = StopRequest(), values.pop("resume")
+    values.pop("settings", None)
     result = train(Config(**values), stop) if run_dir is None else resume(run_dir, stop, **values)
     return stop.exit_code() if result.stop_reason == "interrupted" else 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    return run_command(TrainOptions, "python -m vecac.train", argv, _command, _saved_options, GROUPS)
+    return run_command(TrainOptions, "python -m vecac.train", argv, _command, _options_left_out, GROUPS)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@ A shape letter means one thing in the whole package, in names such as reward_TN 
 names those that it uses, in the words of this legend.
 
 Shapes: T rollout steps, S = T + 1, N environments, n environments of one block, B valid transitions,
-D observation size, P padded observation size, A actions, K padded heads, H hidden size, L lanes,
-M parameters.
+D observation size, P padded observation size, A actions, K padded heads, H hidden size, O outputs of a
+policy, U numbers of an action, L lanes, M parameters.
 """
 
 from typing import NamedTuple

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from learner_support import discrete
 
 from vecac.algorithm.rollout import Rollout
 from vecac.transition import Transition
@@ -40,7 +41,7 @@ def fill(rollout):
 
 
 def test_every_row_lands_where_it_belongs_and_aliases_nothing(staged):
-    tensors = fill(Rollout(T, N, D, hides_final_obs=True, device=CPU, staged=staged))
+    tensors = fill(Rollout(T, N, D, discrete(2), hides_final_obs=True, device=CPU, staged=staged))
     assert tensors.obs_SND[:, 0, 0].tolist() == [7, 103, 203, 303]
     assert tensors.reward_TN.tolist() == [[100, 101], [200, 201], [300, 301]]
     assert tensors.terminated_TN.tolist() == [[False, False], [True, False], [False, False]]
@@ -51,7 +52,7 @@ def test_every_row_lands_where_it_belongs_and_aliases_nothing(staged):
 
 
 def test_shapes_dtypes_and_contiguity(staged):
-    tensors = Rollout(T, N, D, hides_final_obs=True, device=CPU, staged=staged).tensors
+    tensors = Rollout(T, N, D, discrete(2), hides_final_obs=True, device=CPU, staged=staged).tensors
     expected = {
         "obs_SND": ((T + 1, N, D), torch.float32),
         "action_TN": ((T, N), torch.int64),
@@ -68,17 +69,17 @@ def test_shapes_dtypes_and_contiguity(staged):
 
 
 def test_nothing_is_allocated_for_final_observations_that_are_not_hidden():
-    assert Rollout(T, N, D, hides_final_obs=False, device=CPU).tensors.final_obs_TND is None
+    assert Rollout(T, N, D, discrete(2), hides_final_obs=False, device=CPU).tensors.final_obs_TND is None
 
 
 def test_the_memory_stays_the_same_from_rollout_to_rollout(staged):
-    rollout = Rollout(T, N, D, hides_final_obs=True, device=CPU, staged=staged)
+    rollout = Rollout(T, N, D, discrete(2), hides_final_obs=True, device=CPU, staged=staged)
     before = {name: tensor.data_ptr() for name, tensor in vars(fill(rollout)).items()}
     assert {name: tensor.data_ptr() for name, tensor in vars(fill(rollout)).items()} == before
 
 
 def test_staged_observations_arrive_before_the_rollout_is_finished():
-    rollout = Rollout(T, N, D, hides_final_obs=False, device=CPU, staged=True)
+    rollout = Rollout(T, N, D, discrete(2), hides_final_obs=False, device=CPU, staged=True)
     rollout.start(np.full((N, D), 7, np.float32))
     rollout.insert(0, *arrays(0))
     assert rollout.tensors.obs_SND[:2, 0, 0].tolist() == [7, 103]
@@ -86,7 +87,7 @@ def test_staged_observations_arrive_before_the_rollout_is_finished():
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_cuda_equals_cpu():
-    on_cpu = fill(Rollout(T, N, D, hides_final_obs=True, device=CPU))
-    on_cuda = fill(Rollout(T, N, D, hides_final_obs=True, device=torch.device("cuda")))
+    on_cpu = fill(Rollout(T, N, D, discrete(2), hides_final_obs=True, device=CPU))
+    on_cuda = fill(Rollout(T, N, D, discrete(2), hides_final_obs=True, device=torch.device("cuda")))
     for name, tensor in vars(on_cpu).items():
         assert torch.equal(tensor, getattr(on_cuda, name).cpu())

@@ -5,6 +5,7 @@ from contextlib import closing
 
 import pytest
 import torch
+from learner_support import discrete
 
 from vecac.config import Config
 from vecac.engines.collector import Collector
@@ -24,7 +25,7 @@ def collector():
 
 @pytest.fixture
 def learner():
-    return TorchLearner(CONFIG, 4, 2, torch.device("cpu"), seed_sequences(1))
+    return TorchLearner(CONFIG, 4, discrete(2), torch.device("cpu"), seed_sequences(1))
 
 
 def test_a_rollout_is_collected_in_pieces_where_there_is_no_time(collector, learner):

@@ -113,7 +113,8 @@ COMPARABLE = ("Line-v0", "HiddenLine-v0", "TellingLine-v0")
 
 
 def compare(env_id, environment):
-    require_same_steps(env_id, environment, (environment.reset, environment.step, environment.observe))
+    functions = environment.reset, environment.step, environment.observe
+    require_same_steps(Config(env_id=env_id), environment, functions)
 
 
 def is_taken(env_id, environment):

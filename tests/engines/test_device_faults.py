@@ -9,7 +9,8 @@ from scripted_run import ScriptedRun
 from support import read_csv
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from vecac.config import Config, flag
+from vecac.config import Config
+from vecac.config_rules import flag
 from vecac.engines.device_faults import device_error, device_errors_as, noted
 from vecac.errors import EnvironmentFault, UsageError
 from vecac.recording import checkpoint
@@ -90,7 +91,7 @@ def test_a_device_that_fails_in_the_end_fails_the_run(start, monkeypatch, error,
     run.update(150, [6] * 100)
     if stops_first:
         run.recorder.stop()  # the last state is saved, and the device is not needed any more
-    monkeypatch.setattr("vecac.algorithm.network.ActorCritic.is_finite", fail)
+    monkeypatch.setattr("vecac.algorithm.network.Network.is_finite", fail)
     if not stops_first:
         monkeypatch.setattr("vecac.learners.torch_learner.UpdateReport.read", fail)
     result = run.finish("failed" if error else "finished", error=error)
@@ -121,7 +122,7 @@ def test_the_best_parameters_wait_in_the_hosts_memory(start, monkeypatch):
     """`meta` is the other device here."""
     run = start()
     run.engine.network.to("meta")
-    monkeypatch.setattr("vecac.algorithm.network.ActorCritic.is_finite", lambda network: True)
+    monkeypatch.setattr("vecac.algorithm.network.Network.is_finite", lambda network: True)
     monkeypatch.setattr(
         torch.Tensor, "cpu", lambda there: torch.zeros(there.shape) if there.is_meta else there
     )
@@ -142,7 +143,7 @@ def test_a_device_that_cannot_be_used_is_refused_before_there_is_a_folder(tmp_pa
     def fail(*_):
         raise error
 
-    monkeypatch.setattr("vecac.learners.torch_learner.ActorCritic.to", fail)
+    monkeypatch.setattr("vecac.algorithm.network.Network.to", fail)
     first_line = str(error).partition("\n")[0]
     with pytest.raises(UsageError) as caught:
         train(Config(learner="torch", device="cpu", log_dir=str(tmp_path), quiet=True))

@@ -30,6 +30,16 @@ CASES = [
         ("vector", {}),
     ]
 ]
+NORMALISED = {"norm_obs": True, "norm_reward": True, "normalize_advantage": True, "hidden_sizes": (8, 8)}
+CASES += [
+    {"engine": engine, "learner": "torch", "env_id": f"space_environments:{name}-v0", **options, **NORMALISED}
+    for name, engine, options in [
+        ("Sensors", "sync", {"optimizer": "rmsprop", "td_lambda": 0.9}),
+        ("Switches", "sync", {"autoreset_mode": "disabled", "separate_critic": True}),
+        ("Lever", "async", {"autoreset_mode": "same-step", "num_envs": 2}),
+        ("Lever", "sync", {"ent_coef": 0.01, "ent_coef_schedule": "linear", "max_grad_norm": 0.5}),
+    ]
+]
 CASES += [
     {"engine": "fused", "learner": "compiled", "env_id": env} for env in ("CartPole-v1", "MountainCar-v0")
 ]

@@ -89,7 +89,7 @@ class Replay:
 
 def reference(network, rows, config):
     """Loss terms and gradients by td.py and autograd, in double precision, and the values and targets."""
-    double = ActorCritic(network.fc1.in_features, network.fc_pi.out_features, config.hidden_size).double()
+    double = ActorCritic(network.fc1.in_features, network.fc_pi.out_features, *config.hidden_sizes).double()
     double.load_state_dict(network.state_dict())
     obs, action, reward, terminated, truncated, next_obs = (
         np.array(column) for column in zip(*rows, strict=True)

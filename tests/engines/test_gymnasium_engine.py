@@ -20,7 +20,7 @@ def make_engine(name="Counting", **settings):
     learner = TorchLearner(
         config,
         environments.obs_size,
-        environments.num_actions,
+        environments.action,
         torch.device("cpu"),
         seed_sequences(config.seed),
     )

@@ -1,14 +1,12 @@
 from types import SimpleNamespace
 
 import pytest
-from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 
 from vecac.environments.registry import (
     AUTORESET_MODES,
     find_spec,
     require_mode,
-    require_spaces,
 )
 from vecac.errors import UsageError
 
@@ -70,27 +68,6 @@ def test_what_is_near_nothing_is_told_how_to_be_found(env_id):
     assert message.startswith(f"--env-id {env_id} is not registered: ")
     assert message.endswith("name module:Id-v0 with the module that registers it")
     assert len(message.splitlines()) == 1
-
-
-def test_supported_spaces_pass():
-    for box in (spaces.Box(-1, 1, (3,)), spaces.Box(0, 255, (3,), "uint8")):
-        for discrete in (spaces.Discrete(2), spaces.Discrete(2, start=-1)):
-            assert require_spaces("Any-v0", box, discrete) is None, "they were refused"
-
-
-@pytest.mark.parametrize(
-    ("observation", "action", "named"),
-    [
-        (spaces.Discrete(5), spaces.Discrete(2), r"Discrete\(5\)"),
-        (spaces.Box(0, 1, (2, 2)), spaces.Discrete(2), r"Box\(0.0, 1.0, \(2, 2\)"),
-        (spaces.Box(0, 1, ()), spaces.Discrete(2), "Box"),
-        (spaces.Box(0, 1, (3,)), spaces.MultiDiscrete([2, 2]), "MultiDiscrete"),
-        (spaces.Box(0, 1, (3,)), spaces.Box(0, 1, (1,)), "only Discrete is supported"),
-    ],
-)
-def test_other_spaces_are_named(observation, action, named):
-    with pytest.raises(UsageError, match=named):
-        require_spaces("Any-v0", observation, action)
 
 
 @pytest.mark.parametrize("asked", AUTORESET_MODES)

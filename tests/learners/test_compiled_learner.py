@@ -9,8 +9,10 @@ import pytest
 import torch
 from golden_updates import GOLDEN, ROWS, assert_summary, golden_batches, golden_network
 from kernel_support import random_rollout, state_of
+from learner_support import discrete
 
 from vecac.algorithm.rollout import Rollout
+from vecac.algorithm.schedule import Rates
 from vecac.config import Config
 from vecac.engines.gymnasium_engine import GymnasiumEngine
 from vecac.environments.vector import make_environments
@@ -31,7 +33,7 @@ def make(obs_size=4, num_actions=2, num_threads=1, **settings):
 def test_the_notebooks_five_updates():
     learner = make(num_envs=ROWS, n_rollout=1)
     learner.network.load_state_dict(golden_network().state_dict())
-    rollout = Rollout(1, ROWS, 4, hides_final_obs=True, device=CPU)
+    rollout = Rollout(1, ROWS, 4, discrete(2), hides_final_obs=True, device=CPU)
     for batch, golden in zip(golden_batches(), GOLDEN["updates"], strict=True):
         obs, _, reward, next_obs, terminated = (column.numpy() for column in batch)
         rollout.start(obs)
@@ -40,7 +42,7 @@ def test_the_notebooks_five_updates():
         step = Transition(obs, reward, terminated, ~terminated, next_obs, np.ones(ROWS, np.bool_))
         rollout.insert(0, step, obs)
         learner.start_rollout(rollout)
-        metrics = learner.update(rollout, GOLDEN["settings"]["learning_rate"]).read()
+        metrics = learner.update(rollout, Rates(GOLDEN["settings"]["learning_rate"], 0.0)).read()
         assert metrics["train/loss"] == pytest.approx(golden["loss"], rel=1e-5)
         for name, tensor in learner._shared.gradient().items():
             assert_summary(tensor, golden["grad"][name])
@@ -54,7 +56,7 @@ def test_an_update_with_no_valid_row_changes_nothing():
     rollout.valid_TN[:] = False
     before = state_of(learner.network)
     learner.start_rollout(rollout)
-    assert learner.update(rollout, 1e-3) is None
+    assert learner.update(rollout, Rates(1e-3, 0.0)) is None
     assert torch.equal(state_of(learner.network), before)
     assert learner.state_dict()["optimizer"]["state"][0]["step"] == 0
 
@@ -68,28 +70,28 @@ def test_dead_rows_may_hold_anything():
         assert dead.any()
         rollout.reward_TN[dead] = filler
         learner.start_rollout(rollout)
-        learner.update(rollout, 1e-3)
+        learner.update(rollout, Rates(1e-3, 0.0))
         results.append(state_of(learner.network))
     assert torch.equal(*results)
 
 
 def test_it_starts_from_the_torch_learners_network():
     config = Config(seed=3)
-    expected = TorchLearner(config, 4, 2, CPU, seed_sequences(3)).network
+    expected = TorchLearner(config, 4, discrete(2), CPU, seed_sequences(3)).network
     assert torch.equal(state_of(make(seed=3).network), state_of(expected))
 
 
 def test_torch_can_go_on_where_the_kernels_stopped():
     learner, rollout = make(num_envs=6, n_rollout=5), random_rollout(5, 6, 4, 2, True)
-    successor = TorchLearner(Config(num_envs=6, n_rollout=5), 4, 2, CPU, seed_sequences(1))
+    successor = TorchLearner(Config(num_envs=6, n_rollout=5), 4, discrete(2), CPU, seed_sequences(1))
     for _ in range(3):
         learner.start_rollout(rollout)
-        learner.update(rollout, 1e-2)
+        learner.update(rollout, Rates(1e-2, 0.0))
     successor.network.load_state_dict(learner.network.state_dict())
     successor.optimizer.load_state_dict(copy.deepcopy(learner.state_dict()["optimizer"]))
     for each in (learner, successor):
         each.start_rollout(rollout)
-        each.update(rollout, 1e-2)
+        each.update(rollout, Rates(1e-2, 0.0))
     assert torch.allclose(state_of(learner.network), state_of(successor.network), rtol=1e-5, atol=1e-6)
 
 

@@ -13,7 +13,7 @@ import vecac.train
 from vecac.algorithm import td
 from vecac.config import Config
 from vecac.errors import UsageError
-from vecac.learners import loss_check, torch_learner
+from vecac.learners import loss_check, rollout_loss
 from vecac.learners.loss_check import kernels_compute_td_py
 
 SIZES = [(4, 2, 256), (11, 1, 24), (3, 5, 24)]  # (D, A, H)
@@ -28,20 +28,20 @@ SETTINGS = [
 ]
 
 MUTATIONS = [
-    ({"ent_coef": 0.01}, "total - ent_coef * entropy", "total + ent_coef * entropy"),
+    ({"ent_coef": 0.01}, "total - ent_coef * mean_entropy", "total + ent_coef * mean_entropy"),
     ({"vf_coef": 0.5}, "policy + vf_coef * value_error", "policy + value_error"),
     ({}, "policy + vf_coef * value_error", "policy - vf_coef * value_error"),
     ({}, "reward + gamma * next_value", "reward + gamma**2 * next_value"),
     ({}, "next_value.masked_fill(terminated, 0.0)", "next_value"),
-    ({}, "F.smooth_l1_loss(value, target)", "F.mse_loss(value, target)"),
-    ({}, "F.smooth_l1_loss(value, target)", "F.smooth_l1_loss(value, target, beta=0.5)"),
-    ({}, "(taken_log_prob * advantage).mean()", "(taken_log_prob * advantage).sum()"),
-    ({}, "-(taken_log_prob * advantage)", "(taken_log_prob * advantage)"),
-    ({}, "target - value.detach()", "target - value"),
+    ({}, "else F.smooth_l1_loss(value, target)", "else F.mse_loss(value, target)"),
+    ({}, "else F.smooth_l1_loss(value, target)", "else F.smooth_l1_loss(value, target, beta=0.5)"),
+    ({}, "(log_prob * advantage).mean()", "(log_prob * advantage).sum()"),
+    ({}, "-(log_prob * advantage)", "(log_prob * advantage)"),
+    ({}, "target - value.detach() if", "target - value if"),
     ({}, "target = target.detach()", "target = target.detach() + 1e-3"),
     ({}, "target = target.detach()", "target = target.detach().log1p()"),  # a number where a run is
     ({}, "LossTerms(total, ", "LossTerms(total * float('nan'), "),
-    ({"ent_coef": 1e-4}, "total - ent_coef * entropy", "total + ent_coef * entropy"),
+    ({"ent_coef": 1e-4}, "total - ent_coef * mean_entropy", "total + ent_coef * mean_entropy"),
     ({"reward_scale": 100.0}, "reward + gamma * next_value", "reward.clamp(-10, 10) + gamma * next_value"),
 ]
 
@@ -75,8 +75,8 @@ def mutate(monkeypatch, old, new):
     assert text.count(old) == 1
     module = ModuleType("mutated")
     exec(compile(text.replace(old, new), "mutated.py", "exec"), module.__dict__)
-    for name in ("td_targets", "td_loss"):
-        monkeypatch.setattr(torch_learner, name, getattr(module, name))
+    for name in ("td_targets", "actor_critic_loss"):
+        monkeypatch.setattr(rollout_loss, name, getattr(module, name))
 
 
 @pytest.mark.parametrize(("settings", "old", "new"), MUTATIONS)
@@ -127,7 +127,7 @@ def test_it_draws_from_no_generator_of_others():
     assert np.array_equal(np.random.get_state()[1], before[1])
 
 
-EDIT = "-(taken_log_prob * advantage)", "(taken_log_prob * advantage)"
+EDIT = "-(log_prob * advantage)", "(log_prob * advantage)"
 WHY = "the kernels compute another loss than vecac/algorithm/td.py"
 SHORT = ("--total-timesteps", "200", "--num-envs", "2", "--hidden-size", "24", "--eval-episodes", "0")
 

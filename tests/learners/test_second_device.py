@@ -11,14 +11,15 @@ import torch
 from second_device import META, Meta, Stream, storage
 from support import bits, saved
 
-from vecac.algorithm.network import ActorCritic
+from vecac.algorithm.network import Network
 from vecac.algorithm.rollout import Rollout
 from vecac.config import Config
 from vecac.engines.divergence import divergence
 from vecac.engines.evaluation import evaluate
 from vecac.engines.gymnasium_engine import GymnasiumEngine
 from vecac.environments.vector import make_environments
-from vecac.learners.torch_learner import RolloutLoss, TorchLearner
+from vecac.learners.rollout_loss import RolloutLoss
+from vecac.learners.torch_learner import TorchLearner
 from vecac.seeding import seed_sequences
 from vecac.train import train
 
@@ -62,7 +63,7 @@ def training(case, device="cpu"):
         | case
     )
     environments = make_environments(config)
-    sizes = environments.obs_size, environments.num_actions
+    sizes = environments.obs_size, environments.action
     try:
         learner = TorchLearner(config, *sizes, torch.device(device), seed_sequences(config.seed))
         engine = GymnasiumEngine(config, environments, learner)
@@ -233,9 +234,9 @@ def test_a_step_of_an_evaluation_waits_twice(sampled, meta):
 @pytest.mark.linux
 def test_workers_are_forked_before_anything_is_put_on_the_device(monkeypatch, tmp_path):
     """A process that forks after its first call of CUDA leaves its children a CUDA that is broken."""
-    events, fork, to = [], os.fork, ActorCritic.to
+    events, fork, to = [], os.fork, Network.to
     monkeypatch.setattr(os, "fork", lambda: events.append("fork") or fork())
-    monkeypatch.setattr(ActorCritic, "to", lambda *args: events.append("to the device") or to(*args))
+    monkeypatch.setattr(Network, "to", lambda *args: events.append("to the device") or to(*args))
     settings = {"engine": "async", "start_method": "fork", "num_envs": 2, "learner": "torch"}
     train(Config(**settings, total_timesteps=20, eval_episodes=2, quiet=True, log_dir=str(tmp_path)))
     assert events == ["fork", "fork", "to the device"]

@@ -6,10 +6,21 @@ import numpy as np
 import pytest
 import torch
 from golden_updates import GOLDEN, ROWS, assert_close, golden_batches, golden_network
-from learner_support import CPU, MODES, N, T, collect, counting_config, learners_gradient, make_learner
+from learner_support import (
+    CPU,
+    MODES,
+    N,
+    T,
+    collect,
+    counting_config,
+    discrete,
+    learners_gradient,
+    make_learner,
+)
 
 import vecac.learners.torch_learner as learner_module
 from vecac.algorithm.rollout import Rollout
+from vecac.algorithm.schedule import Rates
 from vecac.config import Config
 from vecac.transition import Transition
 
@@ -25,7 +36,7 @@ def test_five_updates_from_the_buffer_give_the_notebooks_losses():
     config = Config(num_envs=1, n_rollout=ROWS, learning_rate=settings["learning_rate"])
     learner = make_learner(config, obs_size=4)
     learner.network.load_state_dict(golden_network().state_dict())
-    rollout = Rollout(ROWS, 1, 4, hides_final_obs=False, device=CPU)
+    rollout = Rollout(ROWS, 1, 4, discrete(2), hides_final_obs=False, device=CPU)
     never = np.zeros(1, bool)
     for batch, expected in zip(golden_batches(), GOLDEN["updates"], strict=True):
         rollout.start(batch.obs[:1].numpy())
@@ -35,7 +46,7 @@ def test_five_updates_from_the_buffer_give_the_notebooks_losses():
             rollout.insert(t, Transition(*rows, never, next_obs, ~never), next_obs)
         rollout.finish()
         rollout.tensors.action_TN[:, 0] = batch.action
-        report = learner.update(rollout, config.learning_rate)
+        report = learner.update(rollout, Rates(config.learning_rate, 0.0))
         assert_close(report.terms.total, expected["loss"])
         assert_close(all_rows(report, "target_B"), expected["td_target"])
 
@@ -61,10 +72,10 @@ def test_an_update_with_no_valid_row_changes_nothing():
     config = counting_config()
     learner = make_learner(config)
     rollout, _ = collect(config, learner)
-    learner.update(rollout, 0.01)
+    learner.update(rollout, Rates(0.01, 0.0))
     before = [parameter.clone() for parameter in learner.network.parameters()]
     rollout.valid_TN[:] = False
-    assert learner.update(rollout, 0.01) is None
+    assert learner.update(rollout, Rates(0.01, 0.0)) is None
     assert all(torch.equal(a, b) for a, b in zip(before, learner.network.parameters(), strict=True))
 
 
@@ -100,7 +111,7 @@ def test_read_gives_the_train_metrics():
     config = counting_config(ent_coef=0.1, vf_coef=0.5)
     learner = make_learner(config)
     rollout, _ = collect(config, learner)
-    report = learner.update(rollout, 0.003)
+    report = learner.update(rollout, Rates(0.003, 0.1))
     read = report.read()
     assert read["train/learning_rate"] == 0.003
     terms = read["train/policy_loss"] + 0.5 * read["train/value_loss"] - 0.1 * read["train/entropy"]
@@ -116,12 +127,12 @@ def test_constant_targets_leave_the_explained_variance_undefined():
     learner = make_learner(counting_config(gamma=0.0))
     rollout, _ = collect(counting_config(), learner)
     rollout.reward_TN[:] = 1.0
-    assert math.isnan(learner.update(rollout, 0.003).read()["train/explained_variance"])
+    assert math.isnan(learner.update(rollout, Rates(0.003, 0.0)).read()["train/explained_variance"])
 
 
 def test_acting_follows_the_policy_and_its_own_seed():
     config = Config(num_envs=2000, n_rollout=1, seed=3)
-    rollout = Rollout(1, 2000, 4, hides_final_obs=False, device=CPU)
+    rollout = Rollout(1, 2000, 4, discrete(2), hides_final_obs=False, device=CPU)
     drawn = []
     for seed in (3, 3, 4):
         learner = make_learner(Config(num_envs=2000, n_rollout=1, seed=seed), obs_size=4)

@@ -68,13 +68,13 @@ def refusal(path):
 
 
 def test_what_was_saved_is_what_is_loaded(path):
-    expected = {"format_version": 1, **content_of(*trained())}
+    expected = {"format_version": 2, **content_of(*trained())}
     assert equal(checkpoint.load(path), expected)
     assert [file.name for file in path.parent.iterdir()] == ["latest.pt"]
 
 
 def test_torch_itself_reads_it_as_plain_data(path):
-    assert equal(torch.load(path, weights_only=True), {"format_version": 1, **content_of(*trained())})
+    assert equal(torch.load(path, weights_only=True), {"format_version": 2, **content_of(*trained())})
 
 
 def test_tensors_of_another_device_are_saved_from_the_cpu(path, monkeypatch):
@@ -94,7 +94,7 @@ def test_tensors_of_another_device_are_saved_from_the_cpu(path, monkeypatch):
     monkeypatch.setattr(torch.Tensor, "cpu", lambda there: on_cpu[id(there)][1])
     checkpoint.save(path, moved(content))
     loaded = torch.load(path, weights_only=True)
-    assert equal(loaded, {"format_version": 1, **content})
+    assert equal(loaded, {"format_version": 2, **content})
     # Adam's fused kernels on CUDA want the moments laid out like their parameters.
     weight, moments = loaded["network"]["fc1.weight"], loaded["optimizer"]["state"][0]
     assert weight.stride() == moments["exp_avg"].stride() == moments["exp_avg_sq"].stride() == (1, 8)
@@ -206,7 +206,7 @@ class Code:
 
 def test_code_is_refused_and_not_run(tmp_path):
     path, proof = tmp_path / "latest.pt", tmp_path / "was_run"
-    torch.save({"format_version": 1, **content_of(*trained()), "extra": Code(proof)}, path)
+    torch.save({"format_version": 2, **content_of(*trained()), "extra": Code(proof)}, path)
     sign(path)
     assert "holds more than plain tensors and numbers, and is not loaded" in refusal(path)
     assert not proof.exists()
@@ -238,8 +238,8 @@ def test_a_missing_part_is_named(path, missing):
 
 
 def test_a_newer_format(path):
-    checkpoint.save(path, {**content_of(*trained()), "format_version": 2})
-    assert refusal(path) == f"checkpoint {path} has format 2, this vecac reads up to 1: upgrade vecac"
+    checkpoint.save(path, {**content_of(*trained()), "format_version": 3})
+    assert refusal(path) == f"checkpoint {path} has format 3, this vecac reads up to 2: upgrade vecac"
 
 
 @pytest.mark.parametrize("version", ["2", None, 0, -1])

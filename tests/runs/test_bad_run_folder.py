@@ -127,12 +127,12 @@ def test_a_checkpoint_of_another_environment(not_evaluated, run_dir):
 
 
 def test_a_checkpoint_of_the_environment_as_it_once_was(not_evaluated, run_dir):
-    network = load_policy(run_dir, "latest")[1]
+    _, network, content = load_policy(run_dir, "latest")
     weights = network.state_dict() | {"fc1.weight": torch.zeros(256, 6)}
-    rewrite(run_dir, network=weights)
+    rewrite(run_dir, network=weights, network_spec=content["network_spec"] | {"obs_size": 6})
     message = not_evaluated(run_dir)
-    assert message.startswith("checkpoint of CartPole-v1 has 6 observations and 2 actions")
-    assert "the environment now has 4 and 2: use the environment" in message
+    assert message.startswith("checkpoint of CartPole-v1 has 6 numbers an observation and discrete ")
+    assert "the environment now has 4 and discrete actions of 2: use the environment" in message
 
 
 @pytest.mark.parametrize(

@@ -83,11 +83,17 @@ def test_a_run_holds_its_folder_until_it_is_closed(tmp_path):
 
 
 def test_too_few_updates_are_told():
-    assert plan_run(Config(engine="fused", total_timesteps=1600 * 50)).choices == []
-    (line,) = plan_run(Config(engine="fused", total_timesteps=160 * 499)).choices
+    settings = {"engine": "fused", "gamma": 0.97}
+    assert plan_run(Config(**settings, total_timesteps=1600 * 50)).choices == []
+    (line,) = plan_run(Config(**settings, total_timesteps=160 * 499)).choices
     assert line.startswith("only 499 updates fit into 79,840 env steps, too few to learn much")
-    (line,) = plan_run(Config(engine="fused", total_timesteps=160)).choices
+    (line,) = plan_run(Config(**settings, total_timesteps=160)).choices
     assert line.startswith("only 1 update fits into 160 env steps")
+
+
+def test_settings_that_were_tried_are_told_of_where_none_were_chosen():
+    (line,) = plan_run(Config(engine="fused")).choices
+    assert line == "--settings CartPole-v1 has settings that were tried for this environment"
 
 
 def test_the_threads_in_use_are_told_not_those_that_were_allowed(tmp_path):

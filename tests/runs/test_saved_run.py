@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from vecac.config import Config, flag
+from vecac.config import Config
+from vecac.config_rules import flag
 from vecac.errors import UsageError
 from vecac.recording import checkpoint
 from vecac.runs.run_folder import describe_run, write_json
@@ -52,14 +53,24 @@ TYPED = {
     "anneal_lr": "--anneal-lr",
     "bootstrap_truncated": "--no-bootstrap-truncated",
     "shared_memory": "--no-shared-memory",
+    "hidden_sizes": "--hidden-sizes 8",
+    "env_kwargs": "--env-kwargs a=1",
+    "wrapper": "--wrapper a:B",
+    **{name: f"--{name.replace('_', '-')}" for name in ("separate_critic", "norm_obs", "norm_reward")},
+    "normalize_advantage": "--normalize-advantage",
 }
 OTHERWISE = {
     "env_id": "Acrobot-v1", "num_envs": 3, "n_rollout": 5, "learning_rate": 1e-3, "anneal_lr": True,
     "gamma": 0.5, "td_lambda": 0.5, "reward_scale": 1.0, "ent_coef": 0.1, "vf_coef": 0.5,
-    "max_grad_norm": 1.0, "hidden_size": 8, "bootstrap_truncated": False, "engine": "sync",
+    "max_grad_norm": 1.0, "bootstrap_truncated": False, "engine": "sync", "optimizer": "rmsprop",
+    "env_kwargs": {"a": 1}, "wrapper": ("a:B",), "max_episode_steps": 9, "hidden_sizes": (8,),
+    "activation": "tanh", "separate_critic": True, "init": "orthogonal", "log_std_init": 1.0,
+    "norm_obs": True, "norm_reward": True, "lr_schedule": "linear", "optimizer_eps": 0.1,
+    "normalize_advantage": True, "ent_coef_schedule": "linear", "value_loss": "mse",
     "learner": "compiled", "autoreset_mode": "same-step", "start_method": "fork", "shared_memory": False,
     "seed": 2, "log_dir": "elsewhere", "run_name": "other",
 }  # fmt: skip
+NEED_ANOTHER = {"clip_obs", "lr_final", "ent_coef_final"}
 ALLOWED = {
     "total_timesteps": 9000, "device": "cuda", "num_threads": 2, "eval_episodes": 0, "eval_max_steps": 9,
     "target_return": 300.0, "quiet": True, "log_interval": 50, "checkpoint_interval": 5.0,
@@ -68,7 +79,7 @@ ALLOWED = {
 
 
 def test_every_setting_is_tried():
-    assert {*OTHERWISE, *ALLOWED} == {field.name for field in dataclasses.fields(Config)}
+    assert {*OTHERWISE, *ALLOWED, *NEED_ANOTHER} == {field.name for field in dataclasses.fields(Config)}
     assert set(MAY_CHANGE) == set(ALLOWED)
 
 
@@ -271,7 +282,7 @@ def test_annealing_over_another_total_is_told(run_dir, env_steps, total, notes):
     write(run_dir, content={"env_steps": env_steps}, **settings)
     first, *others = saved_run(run_dir, {"total_timesteps": total}).notes
     assert first == f"going on at {env_steps:,} of {total:,} env steps"
-    assert others == [f"--anneal-lr: the learning rate now falls to 0 {note}" for note in notes]
+    assert others == [f"the learning rate now falls to 0 {note}" for note in notes]
 
 
 def test_a_constant_learning_rate_is_not_worth_a_note(run_dir):

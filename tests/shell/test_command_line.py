@@ -60,7 +60,27 @@ FLAGS = [
     ("--vf-coef 0.5", {"vf_coef": 0.5}),
     ("--max-grad-norm 0.5", {"max_grad_norm": 0.5}),
     ("--max-grad-norm None", {"max_grad_norm": None}),
-    ("--hidden-size 64", {"hidden_size": 64}),
+    ("--hidden-size 64", {"hidden_sizes": (64,)}),
+    ("--hidden-sizes 64 32", {"hidden_sizes": (64, 32)}),
+    ("--env-kwargs gravity=-5 enable_wind=True", {"env_kwargs": {"gravity": -5, "enable_wind": True}}),
+    ("--wrapper a:B --wrapper c:D,e=1", {"wrapper": ("a:B", "c:D,e=1")}),
+    ("--max-episode-steps 7", {"max_episode_steps": 7}),
+    ("--activation tanh", {"activation": "tanh"}),
+    ("--separate-critic", {"separate_critic": True}),
+    ("--init orthogonal", {"init": "orthogonal"}),
+    ("--log-std-init -1.5", {"log_std_init": -1.5}),
+    ("--norm-obs --clip-obs 5", {"norm_obs": True, "clip_obs": 5.0}),
+    ("--norm-reward", {"norm_reward": True}),
+    ("--lr-schedule linear --lr-final 1e-5", {"lr_schedule": "linear", "lr_final": 1e-5}),
+    ("--optimizer rmsprop --optimizer-eps 1e-3", {"optimizer": "rmsprop", "optimizer_eps": 1e-3}),
+    ("--gae-lambda 0.9", {"td_lambda": 0.9}),
+    ("--normalize-advantage", {"normalize_advantage": True}),
+    ("--ent-coef-schedule linear", {"ent_coef_schedule": "linear"}),
+    (
+        "--ent-coef-schedule linear --ent-coef-final 0.1",
+        {"ent_coef_schedule": "linear", "ent_coef_final": 0.1},
+    ),
+    ("--value-loss mse", {"value_loss": "mse"}),
     ("--no-bootstrap-truncated", {"bootstrap_truncated": False}),
     ("--engine vector", {"engine": "vector"}),
     ("--learner torch", {"learner": "torch"}),
@@ -218,7 +238,8 @@ def test_a_run_from_the_command_line_and_its_evaluation(tmp_path, capsys):
     assert lines[0].startswith(f"vecac {vecac.__version__}: CartPole-v1, 2 environments (sync, next-step), ")
     assert lines[1:3] == [f"run folder: {run_dir}", f"watch it:   tensorboard --logdir {run_dir}"]
     assert lines[3] == "--learner auto: compiled, since it is the fastest on the CPU"
-    assert lines[4].startswith("only 40 updates fit into 800 env steps, too few to learn much: raise --tot")
+    assert lines[4] == "--settings CartPole-v1 has settings that were tried for this environment"
+    assert lines[5].startswith("only 40 updates fit into 800 env steps, too few to learn much: raise --tot")
     assert lines[-3].startswith("finished: 8")
     assert lines[-2].startswith("evaluation over 3 episodes: greedy ")
     assert lines[-1] == f"play it again: python -m vecac.evaluate {run_dir}"

@@ -11,7 +11,8 @@ from support import explained, run
 
 import vecac.evaluate
 import vecac.train
-from vecac.config import GROUPS, Config, flag
+from vecac.config import GROUPS, Config
+from vecac.config_rules import flag
 from vecac.errors import UsageError
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
@@ -87,7 +88,7 @@ def test_optional_and_repeated_whole_numbers_are_typed_alike(monkeypatch):
         ("--timesteps 5", "--timesteps (did you mean --total-timesteps?)"),
         ("--n-timesteps 5", "--n-timesteps (did you mean --total-timesteps?)"),
         ("--cuda", "--cuda (did you mean --device?)"),
-        ("--gae-lambda 0.9", "--gae-lambda (did you mean --td-lambda?)"),
+        ("--gae-lamda 0.9", "--gae-lamda (did you mean --td-lambda?)"),
         ("--exp-name a", "--exp-name (did you mean --run-name?)"),
         ("--learning-rat 3", "--learning-rat (did you mean --learning-rate?)"),
         ("--no-bootstrap", "--no-bootstrap (did you mean --no-bootstrap-truncated?)"),
@@ -116,7 +117,7 @@ def test_help_shows_the_flags_in_their_groups():
     assert (code, stderr) == (0, "")
     _, *boxes = re.split(r"╭─ (.*?) ─+╮", stdout)
     shown = {
-        title: re.findall(r"│ (?:--num-steps INT, )?(--[a-z-]+)", box)
+        title: re.findall(r"│ (?:--(?:num-steps|hidden-size|gae-lambda) .*?, )?(--[a-z-]+)", box)
         for title, box in zip(boxes[::2], boxes[1::2], strict=True)
     }
     assert shown.pop("options") == []

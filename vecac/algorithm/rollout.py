@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vecac.actions import ActionForm
 from vecac.transition import Transition
 
 PINNED_FOR = ("cuda",)
@@ -26,7 +27,8 @@ class RolloutTensors:
     """One side of the buffer; every tensor is contiguous.
 
     obs_SND float32, S = T + 1: row t was acted on at step t, the last row is acted on next.
-    action_TN int64; reward_TN float32, unscaled; terminated_TN, truncated_TN, valid_TN bool.
+    action_TN (T, N, ...) as ActionForm has it: int64, or float32 before any clipping to bounds.
+    reward_TN float32, unscaled; terminated_TN, truncated_TN, valid_TN bool.
     final_obs_TND float32 or None: the true successor where an episode ended at step t, for the
     autoreset modes in which row t + 1 of obs already is the next episode's. Other rows are stale.
     """
@@ -41,7 +43,13 @@ class RolloutTensors:
 
 
 def _allocate(
-    num_steps: int, num_envs: int, obs_size: int, hides_final_obs: bool, device: torch.device, pinned: bool
+    num_steps: int,
+    num_envs: int,
+    obs_size: int,
+    action: ActionForm,
+    hides_final_obs: bool,
+    device: torch.device,
+    pinned: bool,
 ) -> RolloutTensors:
     def zeros(*shape: int, dtype: torch.dtype) -> Tensor:
         return torch.zeros(shape, dtype=dtype, device=device, pin_memory=pinned)
@@ -49,7 +57,7 @@ def _allocate(
     block = (num_steps, num_envs)
     return RolloutTensors(
         obs_SND=zeros(num_steps + 1, num_envs, obs_size, dtype=torch.float32),
-        action_TN=zeros(*block, dtype=torch.int64),
+        action_TN=zeros(*block, *action.shape, dtype=torch.float32 if action.kind == "box" else torch.int64),
         reward_TN=zeros(*block, dtype=torch.float32),
         terminated_TN=zeros(*block, dtype=torch.bool),
         truncated_TN=zeros(*block, dtype=torch.bool),
@@ -66,6 +74,7 @@ class Rollout:
 
     Args:
         num_steps, num_envs, obs_size: T, N and D.
+        action: the form of an action.
         hides_final_obs: whether the autoreset mode replaces final observations (see RolloutTensors).
         device: the learner's device.
         staged: keep a host side apart from the learner's. Needed for any device but the CPU.
@@ -76,6 +85,7 @@ class Rollout:
         num_steps: int,
         num_envs: int,
         obs_size: int,
+        action: ActionForm,
         hides_final_obs: bool,
         device: torch.device,
         staged: bool | None = None,
@@ -83,7 +93,7 @@ class Rollout:
         self.num_steps, self.num_envs = num_steps, num_envs
         self.staged = device.type != "cpu" if staged is None else staged
         self.is_pinned = device.type in PINNED_FOR
-        sizes = (num_steps, num_envs, obs_size, hides_final_obs)
+        sizes = (num_steps, num_envs, obs_size, action, hides_final_obs)
         self.tensors = _allocate(*sizes, device, pinned=False)
         self._host = self.tensors
         if self.staged:

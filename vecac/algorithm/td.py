@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vecac.algorithm.heads import Categorical
+
 
 class LossTerms(NamedTuple):
     """The loss and its parts, each a 0-d mean over the B rows."""
@@ -80,12 +82,9 @@ def td_loss(
     ent_coef: float = 0.0,
     vf_coef: float = 1.0,
 ) -> LossTerms:
-    """The actor-critic loss on valid rows only, every term a mean over the B rows:
+    """`actor_critic_loss` of a policy softmax(logits), of which the notebook's is the case of ent_coef 0:
 
-        policy  = -log pi(a|s) * stop_gradient(target - V(s))
-        value   = smooth_l1(V(s), stop_gradient(target)), beta = 1
         entropy = -sum_a pi(a|s) * log pi(a|s)
-        total   = policy + vf_coef * value - ent_coef * entropy
 
     Args:
         logits: (B, A) float32.
@@ -96,19 +95,57 @@ def td_loss(
     Raises:
         ValueError: a wrong shape, an action that is not int64, or no rows (their mean is NaN).
     """
-    _check_rows(logits, value, action, target)
-    target = target.detach()
-    advantage = target - value.detach()
-    log_prob = logits.log_softmax(dim=-1)
-    taken_log_prob = log_prob.gather(1, action.unsqueeze(1)).squeeze(1)
+    _check_logits(logits, action)
+    log_prob, entropy = Categorical(logits.shape[1]).evaluate(logits, action)
+    return actor_critic_loss(log_prob, entropy, value, target, ent_coef, vf_coef)
 
-    policy = -(taken_log_prob * advantage).mean()
-    value_error = F.smooth_l1_loss(value, target)
-    entropy = -(log_prob.exp() * log_prob).sum(dim=-1).mean()
+
+def actor_critic_loss(
+    log_prob: Tensor,
+    entropy: Tensor,
+    value: Tensor,
+    target: Tensor,
+    ent_coef: float = 0.0,
+    vf_coef: float = 1.0,
+    value_loss: str = "smooth-l1",
+    advantage: Tensor | None = None,
+) -> LossTerms:
+    """The actor-critic loss on valid rows only, every term a mean over the B rows:
+
+        policy  = -log pi(a|s) * stop_gradient(target - V(s))
+        value   = smooth_l1(V(s), stop_gradient(target)), beta = 1, or (V(s) - stop_gradient(target))^2
+        entropy = of pi(.|s)
+        total   = policy + vf_coef * value - ent_coef * entropy
+
+    Args:
+        log_prob, entropy: (B,) float32, of the policy; see heads.py.
+        value, target: (B,) float32.
+        value_loss: smooth-l1 or mse.
+        advantage: (B,) float32, in place of target - V(s) in `policy`: `normalized` over an update, say.
+
+    Raises:
+        ValueError: a shape that is not log_prob's, or no rows.
+    """
+    rest = {"entropy": entropy, "value": value, "target": target}
+    _check_rows(log_prob, **rest, **({} if advantage is None else {"advantage": advantage}))
+    target = target.detach()
+    advantage = target - value.detach() if advantage is None else advantage.detach()
+
+    policy = -(log_prob * advantage).mean()
+    value_error = F.mse_loss(value, target) if value_loss == "mse" else F.smooth_l1_loss(value, target)
+    mean_entropy = entropy.mean()
     total = policy + vf_coef * value_error
     if ent_coef:  # otherwise the backward pass would compute a gradient to multiply it by zero
-        total = total - ent_coef * entropy
-    return LossTerms(total, policy, value_error, entropy)
+        total = total - ent_coef * mean_entropy
+    return LossTerms(total, policy, value_error, mean_entropy)
+
+
+def normalized(advantage: Tensor) -> Tensor:
+    """(advantage - mean) / (std + 1e-8) over all rows (B,), by the sample's standard deviation, as in
+    Stable-Baselines3's A2C; unchanged where there is one row, which has none."""
+    if len(advantage) == 1:
+        return advantage
+    return (advantage - advantage.mean()) / (advantage.std() + 1e-8)
 
 
 def _check_rewarded(reward: Tensor, next_value: Tensor, **masks: Tensor) -> None:
@@ -122,11 +159,18 @@ def _check_rewarded(reward: Tensor, next_value: Tensor, **masks: Tensor) -> None
             raise ValueError(f"{name} must be bool, not {mask.dtype}")
 
 
-def _check_rows(logits: Tensor, value: Tensor, action: Tensor, target: Tensor) -> None:
+def _check_logits(logits: Tensor, action: Tensor) -> None:
     if logits.dim() != 2 or len(logits) == 0:
         raise ValueError(f"logits must be (B, A) with at least one row, not {tuple(logits.shape)}")
-    for name, tensor in (("value", value), ("action", action), ("target", target)):
-        if tensor.shape != logits.shape[:1]:
-            raise ValueError(f"{name} must be ({len(logits)},), not {tuple(tensor.shape)}")
+    if action.shape != logits.shape[:1]:
+        raise ValueError(f"action must be ({len(logits)},), not {tuple(action.shape)}")
     if action.dtype != torch.int64:
         raise ValueError(f"action must be int64, not {action.dtype}")
+
+
+def _check_rows(log_prob: Tensor, **others: Tensor) -> None:
+    if log_prob.dim() != 1 or len(log_prob) == 0:
+        raise ValueError(f"log_prob must be (B,) with at least one row, not {tuple(log_prob.shape)}")
+    for name, tensor in others.items():
+        if tensor.shape != log_prob.shape:
+            raise ValueError(f"{name} must be ({len(log_prob)},), not {tuple(tensor.shape)}")

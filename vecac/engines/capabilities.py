@@ -6,14 +6,16 @@ flags alone is in config.py, which refuses them before anything is looked up.
 
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from vecac.config import NEEDS, Config, unmet
-from vecac.config_parts import EnvironmentSettings
+from vecac.actions import ActionForm
+from vecac.config import Config
+from vecac.config_rules import NEEDS, WITHOUT_WORKERS, unmet
 from vecac.environments.registry import find_spec, missing_form
-from vecac.environments.vector import make_environments, single_sizes
+from vecac.environments.single import single_form
+from vecac.environments.vector import make_environments
 from vecac.errors import UsageError
 from vecac.kernels.catalogue import find, registered
 from vecac.learners.loss_check import kernels_compute_td_py
@@ -38,19 +40,20 @@ class Wish:
         return find_spec(self.config.env_id)
 
     @cached_property
-    def form(self) -> tuple[int, int, bool]:
-        """The observation's size, the number of actions, and whether final observations are hidden."""
-        env_id, mode = self.config.env_id, self.config.autoreset_mode
+    def form(self) -> tuple[int, ActionForm]:
+        """The observation's size and the form of an action."""
         if self.config.engine != "vector" and self.spec.entry_point is not None:
-            return *single_sizes(env_id), mode != "next-step"
-        one = EnvironmentSettings(num_envs=1, env_id=env_id, engine="vector", autoreset_mode=mode)
+            return single_form(self.config)
+        one = replace(self.config, num_envs=1, engine="vector", **WITHOUT_WORKERS)
         with closing(make_environments(one)) as environments:
-            return environments.obs_size, environments.num_actions, environments.hides_final_obs
+            return environments.obs_size, environments.action
 
     @cached_property
     def kernels_compute_td_py(self) -> bool:
         """See loss_check.py; compiles kernels, which can take some seconds the first time."""
-        return kernels_compute_td_py(self.config, *self.form)
+        obs_size, action = self.form
+        hides_final_obs = self.config.autoreset_mode != "next-step"
+        return kernels_compute_td_py(self.config, obs_size, action.num_actions, hides_final_obs)
 
 
 class Requirement(NamedTuple):
@@ -65,10 +68,18 @@ def _compiled_form(wish: Wish) -> str | None:
     environment = find(env_id)
     if environment is None:
         return f"{env_id} has no compiled form, as {' and '.join(registered())} have"
-    ours, theirs = (environment.obs_size, environment.num_actions), wish.form[:2]
+    if in_the_way := _choice_of_one(wish):
+        return in_the_way
+    obs_size, action = wish.form
+    ours, theirs = (environment.obs_size, environment.num_actions), (obs_size, action.num_actions)
     if ours == theirs:
         return None
     return f"the compiled form of {spec.id} has obs_size and num_actions {ours}, Gymnasium's {theirs}"
+
+
+def _choice_of_one(wish: Wish) -> str | None:
+    kind = wish.form[1].kind
+    return None if kind == "discrete" else f"the actions of {wish.config.env_id} are {kind}"
 
 
 def _loss(wish: Wish) -> str | None:
@@ -95,7 +106,11 @@ REQUIREMENTS: Mapping[str, tuple[Requirement, ...]] = {
     ),
     "--engine sync": (_SINGLE_FORM, _flags("--engine sync")),
     "--engine async": (_SINGLE_FORM,),
-    "--learner compiled": (_flags("--learner compiled"), _LOSS),
+    "--learner compiled": (
+        _flags("--learner compiled"),
+        Requirement("chooses one of a number of actions (Discrete)", _choice_of_one),
+        _LOSS,
+    ),
     "--learner torch": (),
 }
 """Costly questions stand last. Which autoreset mode a vector form has is not known before it is made."""

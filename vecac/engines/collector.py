@@ -23,7 +23,7 @@ class Collector:
     """Environments, closed by whoever made them, with the rollout and the episodes in progress."""
 
     def __init__(self, environments: Environments, num_steps: int, device: torch.device) -> None:
-        sizes = num_steps, environments.num_envs, environments.obs_size
+        sizes = num_steps, environments.num_envs, environments.obs_size, environments.action
         self.environments = environments
         self.rollout = Rollout(*sizes, environments.hides_final_obs, device)
         self.can_go_on = False  # whether the environments are all at the same step
@@ -92,9 +92,7 @@ class Collector:
         # All T steps are in where the update was what failed.
         self._next_step = range(self.rollout.num_steps + 1).index(state["next_step"])
         if self._next_step:
-            action_TN, num_actions = state["rollout"]["action_TN"], self.environments.num_actions
             # Kernels would follow a wrong action anywhere in memory.
-            if not bool(((action_TN >= 0) & (action_TN < num_actions)).all()):
-                raise ValueError(f"actions that are not in [0, {num_actions})")
+            self.environments.action.require(state["rollout"]["action_TN"].numpy())
             self.rollout.load_state_dict(state["rollout"])
         self.can_go_on = True

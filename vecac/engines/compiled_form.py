@@ -1,15 +1,15 @@
 """Whether a compiled environment is the one that Gymnasium has by the same name, which judges the policy."""
 
 import math
-import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
 
 import numpy as np
 
+from vecac.config_parts import EnvironmentSettings
 from vecac.environments.inner_state import CLASSIC_CONTROL
-from vecac.environments.worker import EnvironmentFactory
+from vecac.environments.single import factory
 from vecac.errors import EnvironmentFault, UsageError
 from vecac.kernels.environment import CompiledEnvironment
 
@@ -23,7 +23,9 @@ State = tuple[float, ...]
 Functions = tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]
 
 
-def require_same_steps(env_id: str, environment: CompiledEnvironment, functions: Functions) -> None:
+def require_same_steps(
+    settings: EnvironmentSettings, environment: CompiledEnvironment, functions: Functions
+) -> None:
     """Refuse a compiled form that takes other steps than Gymnasium's environment, of the same sizes.
 
     Steps are compared from states that both know: where Gymnasium's environment tells its state as
@@ -35,15 +37,15 @@ def require_same_steps(env_id: str, environment: CompiledEnvironment, functions:
         UsageError: they part; the message tells where.
         EnvironmentFault: Gymnasium's environment fails.
     """
-    with closing(EnvironmentFactory(env_id, 0, os.getpid())()) as gymnasium:
+    with closing(factory(settings, 0)()) as gymnasium:
         try:
             for seed in range(EPISODES):
                 for where, ours, theirs, tolerance in _comparisons(environment, functions, gymnasium, seed):
                     if not _are_alike(ours, theirs, tolerance):
                         raise UsageError(
-                            f"--env-id {env_id}: {where}, its compiled form has the observation, reward and "
-                            f"termination {ours}, Gymnasium's environment {theirs}: make them one, or use "
-                            "--engine sync"
+                            f"--env-id {settings.env_id}: {where}, its compiled form has the observation, "
+                            f"reward and termination {ours}, Gymnasium's environment {theirs}: make them "
+                            "one, or use --engine sync"
                         )
         except (EnvironmentFault, UsageError):
             raise

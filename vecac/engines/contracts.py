@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vecac.algorithm.network import ActorCritic
+from vecac.algorithm.network import Network
 from vecac.algorithm.rollout import Rollout
+from vecac.algorithm.schedule import Rates
 from vecac.environments.vector import Environments
 from vecac.transition import Episode
 
@@ -49,7 +49,7 @@ class Report:
 class Engine(Protocol):
     """Whoever can collect rollouts and make updates; the training loop knows nothing more of it."""
 
-    network: ActorCritic
+    network: Network
     """The parameters, whoever computes with them."""
     num_threads: int
     """CPU threads in use, which may be fewer than were allowed."""
@@ -65,7 +65,7 @@ class Engine(Protocol):
     def policy_state(self) -> dict[str, Any]:
         """What a checkpoint to play holds of the engine, in the engine's own memory.
 
-        network, optimizer (of torch's Adam, whoever made the updates), env_steps and updates.
+        network_spec, network, optimizer (as torch's state_dict, whoever updated), env_steps and updates.
         """
 
     def state_dict(self) -> dict[str, Any]:
@@ -117,14 +117,14 @@ class Engine(Protocol):
 class Learner(Protocol):
     """Whoever acts and updates for the engine that steps Gymnasium's environments."""
 
-    network: ActorCritic
+    network: Network
     num_threads: int
     """CPU threads in use."""
     device: torch.device
     """Where the rollout buffer has to be."""
 
     def state_dict(self) -> dict[str, Any]:
-        """network and optimizer, as in `Engine.policy_state`."""
+        """network_spec, network and optimizer, as in `Engine.policy_state`."""
 
     def random_state(self) -> dict[str, Any]:
         """The policy's generator, and the numbers that it drew for the rollout in progress."""
@@ -141,11 +141,11 @@ class Learner(Protocol):
     def start_rollout(self, rollout: Rollout) -> None:
         """Draw the policy's random numbers for the T steps of all N environments at once."""
 
-    def act(self, rollout: Rollout, t: int) -> NDArray[np.int64]:
-        """Sample the actions (N,) of step t and keep them in the rollout."""
+    def act(self, rollout: Rollout, t: int) -> NDArray[Any]:
+        """Sample the actions (N, ...) of step t and keep them in the rollout."""
 
-    def update(self, rollout: Rollout, learning_rate: float) -> Update | None:
-        """One Adam step on the mean loss over the valid rows; None, and no step, if there are none."""
+    def update(self, rollout: Rollout, rates: Rates) -> Update | None:
+        """One optimiser step on the mean loss over the valid rows; None, and no step, if there are none."""
 
     def close(self) -> None:
         """Give up what it holds besides memory."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from vecac.algorithm.network import ActorCritic, greedy_action, gumbel_noise, sample_action
+from vecac.algorithm.network import Network
 from vecac.config import Config
 from vecac.engines.episodes import EpisodeTracker
 from vecac.environments.registry import find_spec
@@ -78,7 +78,7 @@ def result_fields(evaluations: Mapping[str, Evaluation]) -> dict[str, Any]:
 
 def cut_after(config: Config) -> int | None:
     """Env steps after which an evaluated episode is cut; None if the environment's own limit comes first."""
-    own = find_spec(config.env_id).max_episode_steps
+    own = config.max_episode_steps or find_spec(config.env_id).max_episode_steps
     wanted = config.eval_max_steps or (MAX_STEPS if own is None else own)
     return wanted if own is None or wanted < own else None
 
@@ -104,7 +104,7 @@ def make_evaluation_environments(
 
 @torch.no_grad()
 def evaluate(
-    network: ActorCritic,
+    network: Network,
     environments: Environments,
     episodes: int,
     *,
@@ -133,11 +133,11 @@ def evaluate(
     while quota_N.any():
         if not go_on(len(counted), env_steps):
             return None
-        logits_NA = network.logits(torch.from_numpy(obs_ND).to(device))
+        outputs_NO = network.policy(torch.from_numpy(obs_ND).to(device))
         if sampled:
-            action_N = sample_action(logits_NA, gumbel_noise(logits_NA.shape, generator))
+            action_N = network.head.sample(outputs_NO, network.head.draw_noise((num_envs,), generator))
         else:
-            action_N = greedy_action(logits_NA)
+            action_N = network.head.greedy(outputs_NO)
         step = environments.step(action_N.cpu().numpy())
         obs_ND, env_steps = environments.obs, env_steps + num_envs
         length_N += step.valid

@@ -37,7 +37,7 @@ class FusedEngine:
     functions: the environment's reset, step and observe, as they were compiled.
 
     Args:
-        settings: of the loss, where td_lambda is passed over, and of the rollout.
+        settings: of the loss and the rollout, as config_rules.NEEDS has them.
         environment: what to train on.
         time_limit: env steps after which an episode is truncated; None for no limit.
         num_threads: the most that are used at a time.
@@ -62,7 +62,7 @@ class FusedEngine:
         self._has_begun = self._is_torn = False
         self._threads = BlockThreads(num_threads, len(memory.model.works))
         self.network, self.num_threads = self._shared.network, self._threads.count
-        products = 3 * (sum(sizes) + 1) * settings.hidden_size * memory.endings_TN.size
+        products = 3 * (sum(sizes) + 1) * settings.hidden_sizes[0] * memory.endings_TN.size
         self._iterations_a_call = max(1, CALL_PRODUCTS * self._threads.count // products)
         self.functions = compile_environment(environment)
         self._begin = specialise(fused.begin, memory, self.functions[0])

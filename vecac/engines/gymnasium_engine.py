@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from vecac.algorithm.schedule import rates_at
 from vecac.config import Config
 from vecac.engines.collector import Collector
 from vecac.engines.contracts import CALL_SECONDS, NEW_EPISODES, Learner, Report
+from vecac.engines.running_statistics import RunningStatistics
 from vecac.environments.vector import Environments
 from vecac.seeding import restart_sequence, seed_sequences
 
@@ -18,7 +20,7 @@ class GymnasiumEngine:
     The counters move with the update: a rollout that is still being collected is not in them.
 
     Args:
-        config: n_rollout, learning_rate, anneal_lr, total_timesteps; seed and env_id to go on from a state.
+        config: its rollout, gamma, rates and total_timesteps; seed and env_id to go on from a state.
         environments: closed by `close`.
         learner: as are its threads.
     """
@@ -26,6 +28,7 @@ class GymnasiumEngine:
     def __init__(self, config: Config, environments: Environments, learner: Learner) -> None:
         self._config, self._learner = config, learner
         self._collector = Collector(environments, config.n_rollout, learner.device)
+        self._statistics = RunningStatistics(learner.network, config.gamma, environments.num_envs)
         self._has_begun = False
         self.environments, self.network = environments, learner.network
         self.num_threads = learner.num_threads
@@ -37,7 +40,11 @@ class GymnasiumEngine:
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint holds; see Engine."""
-        inner = {"policy": self._learner.random_state(), "episodes": self._collector.state_dict()}
+        inner = {
+            "policy": self._learner.random_state(),
+            "episodes": self._collector.state_dict(),
+            "statistics": self._statistics.state_dict(),
+        }
         return {**self.policy_state(), "engine": inner if self._has_begun else None}
 
     def load_state_dict(self, state: dict[str, Any]) -> list[str]:
@@ -56,6 +63,7 @@ class GymnasiumEngine:
             notes.append(NEW_EPISODES)
         else:
             collector.load_state_dict(inner["episodes"])
+            self._statistics.load_state_dict(inner["statistics"])
         notes += learner.load_random_state(inner["policy"], collector.rollout_in_progress, self.env_steps)
         self._has_begun = True
         return notes
@@ -120,14 +128,12 @@ class GymnasiumEngine:
     def _update(self, report: Report) -> None:
         config, rollout = self._config, self._collector.rollout
         rollout.finish()
-        learning_rate = config.learning_rate
-        if config.anneal_lr:  # by the env steps before this rollout, so the last update's rate is above 0
-            learning_rate *= 1 - self.env_steps / config.total_timesteps
-        update = self._learner.update(rollout, learning_rate)
+        update = self._learner.update(rollout, rates_at(config, self.env_steps))
         if update is not None:
             report.last_update = update
             self.updates += 1
             # A GPU is not waited for here: the next row finds it out.
             report.diverged = self._learner.device.type == "cpu" and not update.has_finite_gradient()
+        self._statistics.update(rollout)
         report.episodes, env_steps = self._collector.finish(self.env_steps)
         self.env_steps += env_steps

@@ -73,10 +73,10 @@ def make_engine(config: Config, device: torch.device, num_threads: int) -> Engin
 def _make_fused(config: Config, num_threads: int) -> Engine:
     environment = find(config.env_id)
     assert environment is not None
-    time_limit = find_spec(config.env_id).max_episode_steps
+    time_limit = config.max_episode_steps or find_spec(config.env_id).max_episode_steps
     engine = FusedEngine(config, environment, time_limit, num_threads, seed_sequences(config.seed))
     try:
-        require_same_steps(config.env_id, environment, engine.functions)
+        require_same_steps(config, environment, engine.functions)
     except BaseException:
         engine.close()
         raise
@@ -87,7 +87,7 @@ def make_learner(
     config: Config, environments: Environments, device: torch.device, num_threads: int
 ) -> Learner:
     """The learner of a resolved config."""
-    sizes, seeds = (environments.obs_size, environments.num_actions), seed_sequences(config.seed)
+    obs_size, seeds = environments.obs_size, seed_sequences(config.seed)
     if config.learner == "torch":
-        return TorchLearner(config, *sizes, device, seeds)
-    return CompiledLearner(config, *sizes, num_threads, seeds)
+        return TorchLearner(config, obs_size, environments.action, device, seeds)
+    return CompiledLearner(config, obs_size, environments.num_actions, num_threads, seeds)

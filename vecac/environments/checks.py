@@ -1,6 +1,7 @@
 """What environments hand out, as the learner may take it, or a fault that names who handed it out."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -30,9 +31,14 @@ def to_observations(raw_obs: Any, shape: tuple[int, ...]) -> NDArray[np.float32]
 
 
 def with_final_obs(
-    raw_obs: NDArray[np.float32], ended_N: NDArray[np.bool_], info: dict[str, Any]
+    raw_obs: NDArray[np.float32],
+    ended_N: NDArray[np.bool_],
+    info: dict[str, Any],
+    flatten: Callable[[Any, int], NDArray[Any]],
 ) -> NDArray[np.float32]:
     """The true successors (N, D) of a same-step row: where an episode ended, the final observation.
+
+    `flatten` makes one of environment `index` a row.
 
     Raises:
         EnvironmentFault: one is missing, of another shape or not finite.
@@ -44,7 +50,7 @@ def with_final_obs(
         )
     next_obs = raw_obs.copy()
     for index in np.flatnonzero(ended_N):
-        final_obs = np.asarray(info["final_obs"][index], np.float32)
+        final_obs = np.asarray(flatten(info["final_obs"][index], int(index)), np.float32)
         require_shape("final observation", final_obs, next_obs[index].shape, int(index))
         next_obs[index] = final_obs
     require_finite("observation", next_obs)

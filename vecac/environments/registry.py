@@ -63,18 +63,6 @@ def _name(env_id: str) -> str:
     return re.sub(r"-v\d*\s*$", "", env_id).lower()
 
 
-def require_spaces(env_id: str, observation_space: Any, action_space: Any) -> None:
-    """Refuse, with a UsageError that shows the space, what the network cannot take in or put out."""
-    box = isinstance(observation_space, gym.spaces.Box) and len(observation_space.shape) == 1
-    if not box or observation_space.shape[0] == 0:
-        raise UsageError(
-            f"--env-id {env_id} has the observation space {observation_space}: "
-            "only a Box of one dimension is supported"
-        )
-    if not isinstance(action_space, gym.spaces.Discrete):
-        raise UsageError(f"--env-id {env_id} has the action space {action_space}: only Discrete is supported")
-
-
 def require_mode(env_id: str, wanted: str, envs: VectorEnv[Any, Any, Any]) -> None:
     """Refuse, with a UsageError, a vector environment of another autoreset mode, or that does not tell."""
     mode = envs.metadata.get("autoreset_mode")

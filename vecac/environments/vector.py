@@ -7,10 +7,9 @@ observation is found. `Environments.step` hands out the same valid transitions f
 """
 
 import multiprocessing
-import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import gymnasium as gym
@@ -18,7 +17,9 @@ import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 from numpy.typing import NDArray
 
+from vecac.actions import ActionForm
 from vecac.config_parts import EnvironmentSettings
+from vecac.environments.action_space import ActionSender
 from vecac.environments.checks import (
     require_finite,
     require_shape,
@@ -28,9 +29,10 @@ from vecac.environments.checks import (
 )
 from vecac.environments.inner_state import normalisers, read_states, write_states
 from vecac.environments.lean_sync import LeanSyncVectorEnv
-from vecac.environments.registry import AUTORESET_MODES, find_spec, missing_form, require_mode, require_spaces
+from vecac.environments.observations import Rows
+from vecac.environments.registry import AUTORESET_MODES, find_spec, missing_form, require_mode
+from vecac.environments.single import factory, keywords, made, require_spaces, single_form
 from vecac.environments.supervision import SupervisedVectorEnv, shut_down, stop_signals_held
-from vecac.environments.worker import EnvironmentFactory
 from vecac.errors import EnvironmentFault, UsageError
 from vecac.plain import require_like
 from vecac.seeding import environment_seeds, seed_sequences
@@ -41,33 +43,39 @@ class Environments:
     """N environments that step together; `obs` (N, D) float32 is what the next action is taken on.
 
     Args:
-        envs: a vector environment with a flat Box observation and a Discrete action space.
-        seeds: one seed an environment, used by every `reset`. A vector environment that draws all
-            its copies from one generator takes the first.
+        envs: a vector environment whose spaces are supported.
+        action: the form of one environment's actions.
+        seeds: one each, for every `reset`; a vector form that has one generator for all takes the first.
         max_episode_steps: the time limit that the environments were given in place of their own, if any.
     """
 
     def __init__(
-        self, envs: VectorEnv[Any, Any, Any], seeds: Sequence[int], max_episode_steps: int | None = None
+        self,
+        envs: VectorEnv[Any, Any, Any],
+        action: ActionForm,
+        seeds: Sequence[int],
+        max_episode_steps: int | None = None,
     ) -> None:
         self._envs = envs
         self.max_episode_steps = max_episode_steps
         self._seeds = list(seeds)
         self._mode: AutoresetMode = envs.metadata["autoreset_mode"]
-        self._first_action = int(envs.single_action_space.start)  # type: ignore[attr-defined]
-        self.num_envs = envs.num_envs
-        self.obs_size = int(envs.single_observation_space.shape[0])  # type: ignore[index]
-        self.num_actions = int(envs.single_action_space.n)  # type: ignore[attr-defined]
+        self.num_envs, self.action = envs.num_envs, action
+        self._sender = ActionSender(action, envs.single_action_space, self.num_envs)
+        self._rows = rows = Rows(envs.single_observation_space, self.num_envs)
         self.hides_final_obs = self._mode is not AutoresetMode.NEXT_STEP
-        self.obs = np.zeros((self.num_envs, self.obs_size), np.float32)
-        self._resets_next = np.zeros(self.num_envs, np.bool_)
-        self._steps = 0
+        self.obs_size, self.obs = rows.obs_size, np.zeros((self.num_envs, rows.obs_size), np.float32)
+        self._resets_next, self._steps = np.zeros(self.num_envs, np.bool_), 0
+
+    @property
+    def num_actions(self) -> int:
+        """A, where actions are a choice of one; else UsageError."""
+        return self.action.num_actions
 
     def reset(self, seeds: Sequence[int] | None = None) -> NDArray[np.float32]:
         """Start every episode anew; returns `obs` (N, D) float32. `seeds`, one each, hold for later ones too.
 
-        Raises:
-            EnvironmentFault: as `step` does.
+        EnvironmentFault as `step`.
         """
         self._seeds = self._seeds if seeds is None else list(seeds)
         one_process_each = isinstance(self._envs, SyncVectorEnv | AsyncVectorEnv)
@@ -77,37 +85,32 @@ class Environments:
         if not isinstance(self._envs, AsyncVectorEnv) or self._envs.shared_memory:
             self._resets_next = np.zeros(self.num_envs, np.bool_)
         self._steps = 0
-        self.obs = to_observations(self._guarded(self._envs.reset, seed=seed)[0], self.obs.shape)
+        self.obs = self._to_observations(self._guarded(self._envs.reset, seed=seed)[0])
         return self.obs
 
-    def step(self, action: NDArray[np.int64]) -> Transition:
-        """Take action (N,), int64 in [0, A), in every environment.
+    def step(self, action: NDArray[Any]) -> Transition:
+        """Take actions (N, ...) of the environments' form; (N,) int64 in [0, A) if that is a choice of one.
 
         Raises:
-            ValueError: the action array has another shape or is not of integers. It is checked
-                before anything is sent: a worker left out would be out of step ever after.
+            ValueError, RunFault: as ActionSender.send.
             EnvironmentFault: an environment raised, or an observation or reward is not finite or
                 has the wrong shape; the message names the environment's index and the step.
         """
-        action = np.asarray(action)
-        if action.shape != (self.num_envs,) or action.dtype.kind != "i":
-            raise ValueError(f"action must be ({self.num_envs},) integers, not {action.shape} {action.dtype}")
+        sent = self._sender.send(action)
         self._steps += 1
-        if self._first_action:
-            action = action + self._first_action
         try:
-            return self._step(action)
+            return self._step(sent)
         except EnvironmentFault as error:
             raise EnvironmentFault(f"at step {self._steps}, {error}") from error
 
-    def _step(self, action: NDArray[np.int64]) -> Transition:
+    def _step(self, action: NDArray[Any]) -> Transition:
         raw_obs, raw_reward, terminated, truncated, info = self._guarded(self._envs.step, action)
         obs = self.obs
         terminated, truncated = np.array(terminated, np.bool_), np.array(truncated, np.bool_)
         reward = to_float32(raw_reward)
         for name, array in (("reward", reward), ("terminated", terminated), ("truncated", truncated)):
             require_shape(name, array, (self.num_envs,))
-        next_obs = to_observations(raw_obs, self.obs.shape)
+        next_obs = self._to_observations(raw_obs)
         if self._mode is AutoresetMode.NEXT_STEP:
             valid = ~self._resets_next
             if not valid.all():
@@ -125,9 +128,8 @@ class Environments:
     def state(self) -> dict[str, Any] | None:
         """All that later steps depend on, for `restore`; None if the environments do not tell."""
         inner = self._guarded(read_states, self._envs)
-        if inner is None:
-            return None
-        return {"obs": self.obs, "resets_next": self._resets_next, "steps": self._steps, "inner": inner}
+        state = {"obs": self.obs, "resets_next": self._resets_next, "steps": self._steps, "inner": inner}
+        return None if inner is None else state
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on where other environments, made alike, were when `state` returned this.
@@ -170,8 +172,11 @@ class Environments:
         if self._mode is AutoresetMode.DISABLED:
             # A new options dict each time: Gymnasium takes the mask out of the one it is given.
             reset_obs, _ = self._guarded(self._envs.reset, options={"reset_mask": ended})
-            return to_observations(reset_obs, self.obs.shape), raw_obs
-        return raw_obs, with_final_obs(raw_obs, ended, info)
+            return self._to_observations(reset_obs), raw_obs
+        return raw_obs, with_final_obs(raw_obs, ended, info, self._rows.of_one)
+
+    def _to_observations(self, raw_obs: Any) -> NDArray[np.float32]:
+        return to_observations(self._rows.of_all(raw_obs), self.obs.shape)
 
     def _guarded(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Call the vector environment, and name what goes wrong outside the single environments."""
@@ -192,61 +197,40 @@ def make_environments(
     """Make config.num_envs copies of config.env_id on the backend config.engine; not reset yet.
 
     Args:
-        config: its env_id, num_envs, engine, autoreset_mode, start_method, shared_memory and seed.
+        config: all of it counts.
         render_mode: passed on to the environments of the sync and async engines.
-        max_episode_steps: a time limit in place of their own, of the same engines.
+        max_episode_steps: a time limit in place of config's.
 
     Raises:
         UsageError: the environment is unknown or cannot be made, its spaces are not supported, or
             the backend does not have the autoreset mode.
     """
+    if max_episode_steps is not None:
+        config = replace(config, max_episode_steps=max_episode_steps)
     lacking = missing_form(config.engine, find_spec(config.env_id))
     if lacking is not None:
         other = "sync" if config.engine == "vector" else "vector"
         raise UsageError(f"--env-id {lacking}: use --engine {other}")
-    with _made(config.env_id):
-        if config.engine == "vector":
-            envs = gym.make_vec(config.env_id, config.num_envs, vectorization_mode="vector_entry_point")
-        else:
-            envs = _make_copies(config, render_mode, max_episode_steps)
+    with made(config):
+        envs = _make_vector_form(config) if config.engine == "vector" else _make_copies(config, render_mode)
     try:
-        require_spaces(config.env_id, envs.single_observation_space, envs.single_action_space)
+        _, action = require_spaces(config, envs.single_observation_space, envs.single_action_space)
         require_mode(config.env_id, config.autoreset_mode, envs)
     except UsageError:
         envs.close()
         raise
     seeds = environment_seeds(seed_sequences(config.seed).environments, config.num_envs)
-    return Environments(envs, seeds, max_episode_steps)
+    return Environments(envs, action, seeds, max_episode_steps)
 
 
-def single_sizes(env_id: str) -> tuple[int, int]:
-    """D and A of an environment, which is made to be asked for them; UsageError as of make_environments."""
-    with _made(env_id), closing(EnvironmentFactory(env_id, 0, os.getpid())()) as env:
-        spaces: Any = env.observation_space, env.action_space
-        require_spaces(env_id, *spaces)
-        return int(spaces[0].shape[0]), int(spaces[1].n)
+def _make_vector_form(config: EnvironmentSettings) -> VectorEnv[Any, Any, Any]:
+    form = "vector_entry_point"
+    return gym.make_vec(config.env_id, config.num_envs, vectorization_mode=form, **keywords(config))
 
 
-@contextmanager
-def _made(env_id: str) -> Iterator[None]:
-    """Explain whatever an environment's own constructor raises."""
-    try:
-        yield
-    except UsageError:
-        raise
-    except Exception as error:
-        why = error if isinstance(error, EnvironmentFault) else repr(error)
-        raise UsageError(f"--env-id {env_id} cannot be made: {why}") from error
-
-
-def _make_copies(
-    config: EnvironmentSettings, render_mode: str | None, max_episode_steps: int | None
-) -> VectorEnv[Any, Any, Any]:
-    factories = [
-        EnvironmentFactory(config.env_id, index, os.getpid(), render_mode, max_episode_steps)
-        for index in range(config.num_envs)
-    ]
-    single_sizes(config.env_id)  # before any worker starts: a vector environment would fail obscurely
+def _make_copies(config: EnvironmentSettings, render_mode: str | None) -> VectorEnv[Any, Any, Any]:
+    factories = [factory(config, index, render_mode) for index in range(config.num_envs)]
+    single_form(config)  # before any worker starts: a vector environment would fail obscurely
     options: dict[str, Any] = {"copy": False, "autoreset_mode": AUTORESET_MODES[config.autoreset_mode]}
     if config.engine == "sync":
         return LeanSyncVectorEnv(factories, **options)

@@ -3,14 +3,18 @@
 import os
 import signal
 import traceback
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.spaces import flatdim
 from numpy.typing import NDArray
 
 from vecac.environments.inner_state import normalisers_around, read_state, write_state
+from vecac.environments.observations import checked_array, flattened, is_flat
+from vecac.environments.wrapping import wrapped
 from vecac.errors import EnvironmentFault, UsageError
 from vecac.signals import STOP_SIGNALS
 
@@ -19,24 +23,25 @@ Observation = NDArray[np.generic]
 
 @dataclass(frozen=True)
 class EnvironmentFactory:
-    """Makes environment `index`; picklable, so that every start method can send it to a worker."""
+    """Makes environment `index` in its wrappers; picklable, so that any start method can send it to a worker.
+
+    keywords: for gym.make. wrappers: see wrapping.py.
+    """
 
     env_id: str
     index: int
     owner_pid: int
-    render_mode: str | None = None
-    max_episode_steps: int | None = None
+    keywords: Mapping[str, Any] = field(default_factory=dict)
+    wrappers: Sequence[str] = ()
 
     def __call__(self) -> "GuardedEnv | UnmadeEnv":
         """Make the environment; in a worker process, first take charge of its signals."""
         if os.getpid() != self.owner_pid:
             _leave_stopping_to_the_trainer()
-        # An environment need not know render_mode; None is the same as leaving it out.
-        options = {"render_mode": self.render_mode, "max_episode_steps": self.max_episode_steps}
-        given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
         try:
             # GuardedEnv takes the place of Gymnasium's passive checker, which only looks at first calls.
-            return GuardedEnv(gym.make(self.env_id, disable_env_checker=True, **given), self.index)
+            env = gym.make(self.env_id, disable_env_checker=True, **self.keywords)
+            return GuardedEnv(wrapped(env, self.wrappers), self.index)
         except BaseException as error:
             if os.getpid() == self.owner_pid:
                 raise
@@ -59,7 +64,7 @@ def _leave_stopping_to_the_trainer() -> None:
 class UnmadeEnv(gym.Env[Any, Any]):
     """What a worker has in place of an environment that could not be made; `unmade`, why, is asked first."""
 
-    observation_space = action_space = gym.spaces.Discrete(1)
+    observation_space = action_space = shown_space = gym.spaces.Discrete(1)
 
     def __init__(self, unmade: str) -> None:
         self.unmade = unmade
@@ -68,7 +73,8 @@ class UnmadeEnv(gym.Env[Any, Any]):
 class GuardedEnv(gym.Wrapper[Observation, Any, Observation, Any]):
     """Puts the environment's index on what goes wrong inside it.
 
-    Observations come in the dtype of their space, rewards as floats and flags as bools, so that every
+    Observations come as rows of numbers: in the dtype of their space if they are such, else flattened to
+    float32; shown_space is their space before that. Rewards come as floats and flags as bools, so that every
     backend hands on the same.
 
     Raises:
@@ -82,10 +88,14 @@ class GuardedEnv(gym.Wrapper[Observation, Any, Observation, Any]):
 
     def __init__(self, env: gym.Env[Observation, Any], index: int) -> None:
         super().__init__(env)
-        self._index = index
-        self._shape = env.observation_space.shape
-        self._dtype = env.observation_space.dtype
+        self._who, self.shown_space = f"environment {index}", env.observation_space
+        self._is_flat = is_flat(self.shown_space)
+        # What is not flat has no shape of its own to pass by, and always goes through _checked.
+        self._shape = self.shown_space.shape if self._is_flat else None
+        self._dtype = self.shown_space.dtype
         self._first_obs: Observation | None = None
+        if not self._is_flat:
+            self.observation_space = gym.spaces.Box(-np.inf, np.inf, (flatdim(self.shown_space),), np.float32)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -154,32 +164,14 @@ class GuardedEnv(gym.Wrapper[Observation, Any, Observation, Any]):
         return self.reset()[0], 0.0, False, False, {}
 
     def _checked(self, obs: Any) -> Observation:
-        obs = np.asarray(obs)
-        if obs.shape != self._shape:
-            raise EnvironmentFault(
-                f"environment {self._index} returned an observation of shape {obs.shape}, "
-                f"but its observation space says {self._shape}"
-            )
-        return obs if obs.dtype == self._dtype else self._converted(obs)
-
-    def _converted(self, obs: Observation) -> Observation:
-        """In its space's dtype, if that holds it: floats up to rounding and overflow, integers exactly."""
-        if obs.dtype.kind in "fiub":
-            with np.errstate(over="ignore", invalid="ignore"):
-                converted = obs.astype(self._dtype)
-            if converted.dtype.kind == "f" or np.array_equal(converted, obs):
-                return converted
-        raise EnvironmentFault(
-            f"environment {self._index} returned the observation {obs.tolist()}, "
-            f"which its observation space's dtype {self._dtype} cannot hold"
-        )
+        # That the numbers of a flat one are finite is looked at for all copies at once.
+        to_row = checked_array if self._is_flat else flattened
+        return to_row(self.shown_space, obs, self._who)
 
     def _number(self, reward: Any) -> float:
         array = np.asarray(reward)
         if array.ndim or array.dtype.kind not in "fiub":
-            raise EnvironmentFault(
-                f"environment {self._index} returned the reward {reward!r}, which is not a number"
-            )
+            raise EnvironmentFault(f"{self._who} returned the reward {reward!r}, which is not a number")
         return float(array)
 
     def _explain(self, error: BaseException) -> BaseException:
@@ -193,6 +185,5 @@ class GuardedEnv(gym.Wrapper[Observation, Any, Observation, Any]):
         except Exception:
             message = "(its message cannot be told)"
         return EnvironmentFault(
-            f"environment {self._index} raised {type(error).__name__}: {message} "
-            f"({place.filename}, line {place.lineno})"
+            f"{self._who} raised {type(error).__name__}: {message} ({place.filename}, line {place.lineno})"
         )

@@ -9,14 +9,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from vecac.actions import ActionForm
 from vecac.algorithm.rollout import Rollout
+from vecac.algorithm.schedule import Rates
 from vecac.config_parts import LearningSettings
 from vecac.kernels.drivers import rollout_kernels as kernels
 from vecac.kernels.mathematics.model import Model, update
 from vecac.kernels.plumbing.compiling import specialise
 from vecac.learners.block_threads import BlockThreads
 from vecac.learners.kernel_parameters import KernelParameters, KernelUpdate
-from vecac.learners.torch_learner import learning_rate_of
+from vecac.learners.optimizers import learning_rate_of
 from vecac.plain import fill
 from vecac.seeding import SeedSequences
 
@@ -28,7 +30,7 @@ class CompiledLearner:
     """Owns the network, Adam's state and the policy's random stream; see contracts.Learner.
 
     Args:
-        settings: of the loss, where td_lambda is passed over, the network and the rollout.
+        settings: of the loss, the network and the rollout, as config_rules.NEEDS has them.
         obs_size, num_actions: D and A.
         num_threads: the most that are used at a time; changes no number.
         seeds: the network's initialisation and the policy draw from a child each.
@@ -52,7 +54,9 @@ class CompiledLearner:
         self.network, self.num_threads = self._shared.network, self._threads.count
         self._acting = self._threads if settings.num_envs >= ACTED_FOR_ALONE else BlockThreads(1, blocks)
         self._rollout: Rollout | None = None
-        memory = self._memory = self._bind(Rollout(1, 1, obs_size, False, self.device))
+        memory = self._memory = self._bind(
+            Rollout(1, 1, obs_size, ActionForm("discrete", (num_actions,)), False, self.device)
+        )
         self._prepare = specialise(kernels.prepare, memory)
         self._act = specialise(kernels.act, self._threads.counters, 0, memory, 0)
         self._differentiate = specialise(kernels.differentiate_rollout, self._threads.counters, 0, memory)
@@ -91,12 +95,13 @@ class CompiledLearner:
         action_N: NDArray[np.int64] = memory.action_TN[t]
         return action_N
 
-    def update(self, rollout: Rollout, learning_rate: float) -> KernelUpdate | None:
+    def update(self, rollout: Rollout, rates: Rates) -> KernelUpdate | None:
         """One Adam step on the mean loss over the valid rows; None, and no step, if there are none."""
         memory = self._bind(rollout)
         num_valid = int(np.count_nonzero(rollout.valid_TN))
         if num_valid == 0:
             return None
+        learning_rate = rates.learning_rate
         self._num_updates, self._learning_rate = self._num_updates + 1, learning_rate
         self._threads.run(self._differentiate, memory)
         grad_norm = self._update(memory.model, num_valid, learning_rate, self._num_updates)

@@ -12,11 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vecac.algorithm.network import initial_network
+from vecac.actions import ActionForm
+from vecac.algorithm.network import initial_network, network_spec
 from vecac.config_parts import LearningSettings
 from vecac.kernels.mathematics.mlp import num_blocks, parameters_dtype, workspace_dtype
 from vecac.kernels.mathematics.model import BETA1, BETA2, EPSILON, Model
 from vecac.kernels.mathematics.policy import SETTINGS, SUMS
+from vecac.learners.optimizers import require_moments
 from vecac.seeding import SeedSequences, torch_seed
 
 ALIGNMENT = 64
@@ -44,7 +46,7 @@ class KernelParameters:
         seeds: SeedSequences,
         time_limit: int | None = None,
     ) -> None:
-        sizes = obs_size, num_actions, settings.hidden_size
+        sizes = obs_size, num_actions, settings.hidden_sizes[0]
         dtype, blocks = parameters_dtype(*sizes), num_blocks(settings.num_envs)
         parameters, gradient, mean, square = (aligned(1, dtype) for _ in range(4))
         self.model = Model(
@@ -58,7 +60,8 @@ class KernelParameters:
             works=aligned(blocks, workspace_dtype(*sizes)),
             sums=aligned(blocks, SUMS),
         )
-        self.network = initial_network(*sizes, torch_seed(seeds.network))
+        spec = network_spec(settings, obs_size, ActionForm("discrete", (num_actions,)))
+        self.network = initial_network(spec, torch_seed(seeds.network))
         views = torch_views(parameters, obs_size)
         for name, parameter in self.network.named_parameters():
             parameter.data = views[name].copy_(parameter.data)
@@ -75,7 +78,7 @@ class KernelParameters:
         return torch_views(self.model.gradient, self._obs_size)
 
     def state_dict(self, updates: int, learning_rate: float) -> dict[str, Any]:
-        """network and optimizer, as torch's Adam would have it after as many updates, in the kernels' memory.
+        """network_spec, network, and optimizer as torch's Adam would have it, in the kernels' memory.
 
         Made by hand, since making an Adam has torch import its compiler, which takes two seconds.
         """
@@ -87,10 +90,12 @@ class KernelParameters:
         }
         group = {"lr": learning_rate, "betas": (BETA1, BETA2), "eps": EPSILON, "weight_decay": 0.0}
         groups = [group | {"amsgrad": False, "params": list(state)}]
-        return {"network": self.network.state_dict(), "optimizer": {"state": state, "param_groups": groups}}
+        network = {"network_spec": self.network.spec.to_dict(), "network": self.network.state_dict()}
+        return {**network, "optimizer": {"state": state, "param_groups": groups}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over network and optimizer of an engine's state_dict, whoever made it. Raises as Engine."""
+        require_moments("adam", self.network, state["optimizer"])
         self.network.load_state_dict(state["network"])
         saved = state["optimizer"]["state"]
         for index, (name, _) in enumerate(self.network.named_parameters()):
@@ -161,6 +166,6 @@ def _kernel_settings(settings: LearningSettings, time_limit: int | None) -> NDAr
     for name in ("gamma", "reward_scale", "ent_coef", "vf_coef", "bootstrap_truncated", "learning_rate"):
         record[name] = getattr(settings, name)
     record["max_grad_norm"] = math.inf if settings.max_grad_norm is None else settings.max_grad_norm
-    record["anneal_over"] = settings.total_timesteps if settings.anneal_lr else math.inf
+    record["anneal_over"] = settings.total_timesteps if settings.anneals_lr else math.inf
     record["time_limit"] = NO_LIMIT if time_limit is None else time_limit
     return record

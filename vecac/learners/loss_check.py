@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vecac.algorithm.network import ActorCritic
+from vecac.actions import ActionForm
+from vecac.algorithm.network import Network
 from vecac.algorithm.rollout import Rollout
 from vecac.config_parts import LearningSettings
 from vecac.kernels.drivers import rollout_kernels as kernels
@@ -26,7 +27,7 @@ from vecac.kernels.plumbing.compiling import specialise
 from vecac.learners.block_threads import BlockThreads
 from vecac.learners.compiled_learner import kernel_memory
 from vecac.learners.kernel_parameters import KernelParameters
-from vecac.learners.torch_learner import RolloutLoss
+from vecac.learners.rollout_loss import RolloutLoss
 from vecac.seeding import seed_sequences
 from vecac.transition import Transition
 
@@ -70,7 +71,7 @@ def kernels_compute_td_py(
 
 
 def _compute_alike(settings: LearningSettings, shared: KernelParameters, rollout: Rollout) -> bool:
-    RolloutLoss(settings, shared.network).backward(rollout)
+    RolloutLoss(settings, shared.network).backward(rollout, settings.ent_coef)
     theirs = {name: p.grad for name, p in shared.network.named_parameters() if p.grad is not None}
     _differentiate_by_kernels(shared, rollout)
     ours = shared.gradient()
@@ -103,7 +104,7 @@ def _are_alike(layer: str, *gradients: dict[str, Tensor]) -> bool:
 
 
 @torch.no_grad()
-def _draw_parameters(rng: np.random.Generator, network: ActorCritic, value_size: float) -> None:
+def _draw_parameters(rng: np.random.Generator, network: Network, value_size: float) -> None:
     """Parameters by which the policy is not as flat as in a network that has not learned; V(s) of a size.
 
     Those of the hidden layer have few binary digits, as observations by `draw_rollout` have: its sums are
@@ -140,7 +141,8 @@ def draw_rollout(
     def draw_obs() -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
         return (rng.integers(-16, 17, (num_envs, obs_size)) / 8).astype(np.float32)
 
-    rollout = Rollout(num_steps, num_envs, obs_size, hides_final_obs, torch.device("cpu"))
+    form = ActionForm("discrete", (num_actions,))
+    rollout = Rollout(num_steps, num_envs, obs_size, form, hides_final_obs, torch.device("cpu"))
     dead_N = rng.random(num_envs) < 0.2
     rollout.start(draw_obs())
     for t in range(num_steps):

@@ -17,7 +17,8 @@ from vecac.errors import UsageError
 from vecac.plain import to_tensors
 from vecac.recording.files import write_atomically
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""1 had no network_spec: its networks are all of the kind that is the default."""
 REQUIRED = ("format_version", "config", "network", "optimizer", "env_steps", "updates")
 
 _LABEL = b"sha256:"

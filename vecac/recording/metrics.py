@@ -27,12 +27,13 @@ METRICS = {
     "time/learn_fraction": "share of the time since the previous row spent on updates"
     " (on CUDA, on issuing them)",
     "train/loss": "policy_loss + vf_coef * value_loss - ent_coef * entropy of the last update",
-    "train/policy_loss": "mean of -log pi(a|s) * TD error over the last update's valid rows",
-    "train/value_loss": "mean smooth L1 distance of V(s) to its target, before vf_coef",
-    "train/entropy": "mean entropy of the policy in nats (ln A for a policy that does not care)",
+    "train/policy_loss": "mean of -log pi(a|s) * advantage over the last update's valid rows",
+    "train/value_loss": "mean distance (--value-loss) of V(s) to its target, before vf_coef",
+    "train/entropy": "mean entropy of the policy in nats (ln A for one that does not care which of A actions;"
+    " of real numbers it can be negative)",
     "train/grad_norm": "global L2 norm of the gradient, before any clipping",
     "train/explained_variance": "1 - Var[target - V(s)] / Var[target]; 1 is a perfect critic",
-    "train/learning_rate": "Adam's step size in the last update",
+    "train/learning_rate": "the optimiser's step size in the last update",
     "train/n_updates": "optimiser steps since the start",
     "eval/mean_reward": "mean return of the greedy evaluation after training",
     "eval/mean_ep_length": "mean length of the greedy evaluation's episodes, in env steps",

@@ -15,6 +15,7 @@ from vecac.runs.folder_lock import locked
 from vecac.runs.run import Run
 from vecac.runs.run_folder import create_run_folder, describe_run, write_json
 from vecac.runs.saved_run import SavedRun
+from vecac.runs.settings_files import hint_at_shipped
 
 FEW_UPDATES = 500
 """Fewer than this are hardly ever enough."""
@@ -44,6 +45,8 @@ def plan_run(config: Config, resumed: bool = False) -> Plan:
             f"--device auto learns on the CPU; --device cuda would use the {gpu}: which of them is faster "
             "has not been measured"
         )
+    if (hint := hint_at_shipped(config.env_id, config)) is not None:
+        choices.append(hint)
     updates = -(-config.total_timesteps // (config.num_envs * config.n_rollout))
     if updates < FEW_UPDATES:
         choices.append(

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from vecac.plain import require_count, require_number
 from vecac.transition import WINDOW, Episode
 
-StopReason = Literal["finished", "target_reached", "interrupted", "failed"]
+StopReason = Literal["finished", "target_reached", "stopped", "interrupted", "failed"]
 
 
 class EpisodeStatistics:
@@ -64,7 +64,7 @@ class Progress:
     """Judges finished episodes: when a row is due, what to stop for, and whether the run is over.
 
     statistics: of the episodes so far. solved: the env steps and seconds at which the run first reached its
-    environment's reward threshold; None before.
+    environment's reward threshold; None before. is_stopped: whether whoever watches the rows has had enough.
 
     Args:
         total: env steps to train for.
@@ -80,6 +80,7 @@ class Progress:
         self._log_every, self._rollout_rows = log_every, rollout_rows
         self.statistics = EpisodeStatistics()
         self.solved: tuple[int, float] | tuple[None, None] = (None, None)
+        self.is_stopped = False
 
     def state_dict(self) -> tuple[int, float] | tuple[None, None]:
         """`solved`; the statistics are a part of their own."""
@@ -101,6 +102,8 @@ class Progress:
         """Why training is over, or None while it is not."""
         if self.statistics.reaches(self._target):
             return "target_reached"
+        if self.is_stopped:
+            return "stopped"
         return "finished" if env_steps >= self._total else None
 
     def goal(self) -> float | None:

@@ -55,7 +55,8 @@ class TrainMetrics:
 class Recorder:
     """Writes down what an engine does, and what can be gone on from; raises where learning has diverged.
 
-    progress, clock, metrics: of the run so far. writer: of its files. The arguments are those of Run.
+    progress, clock, metrics: of the run so far. writer: of its files. row: the last one. The arguments
+    are those of Run.
     """
 
     def __init__(self, config: Config, run_dir: Path, engine: Engine, warn: Callable[[str], None]) -> None:
@@ -74,6 +75,7 @@ class Recorder:
             "best_mean": self.writer.best,  # last: it puts a file aside that is not the run's
         }
         self._has_diverged = self._has_ended = False
+        self.row: Mapping[str, float] = {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Have every owner take its part of a checkpoint's `run`; ValueError names one that is none."""
@@ -85,21 +87,28 @@ class Recorder:
             except (ValueError, TypeError, LookupError) as error:
                 raise ValueError(f"run.{name}: {error}") from error
 
-    def write_due_row(self) -> None:
-        """Log the present state if a row is due; the last one is `finish`'s, which adds the evaluation."""
+    def write_due_row(self) -> bool:
+        """Log the present state if a row is due; the last one is `finish`'s, which adds the evaluation.
+
+        Returns whether there was one.
+        """
         is_due = self._engine.env_steps >= self.progress.next_row_at(self.clock.row_env_steps)
         if is_due and self.progress.stop_reason(self._engine.env_steps) is None:
             self._write_row({})
             self.require_numbers()
             self.offer_best()
+            return True
+        return False
 
-    def write_last_row(self, greedy: Evaluation | None) -> None:
-        """Log the last state with the evaluation, unless it stands there already."""
-        if self._engine.env_steps > self.clock.row_env_steps:
+    def write_last_row(self, greedy: Evaluation | None) -> bool:
+        """Log the last state with the evaluation, unless it stands there; returns whether it did not."""
+        is_new = self._engine.env_steps > self.clock.row_env_steps
+        if is_new:
             evaluation: dict[str, float] = {}
             if greedy is not None:
                 evaluation = {"eval/mean_reward": greedy.mean, "eval/mean_ep_length": greedy.mean_length}
             self._write_row(evaluation)
+        return is_new
 
     def offer_best(self) -> None:
         """Keep the parameters, which are known to be numbers, if they are the best so far."""
@@ -131,7 +140,8 @@ class Recorder:
         env_steps, metrics = self._engine.env_steps, self.metrics.read()
         row = self.progress.statistics.row() | self.clock.row(env_steps) | metrics
         updates = {"train/n_updates": self._engine.updates} if metrics else {}
-        self.writer.log.write(env_steps, {**row, **updates, **extra})
+        self.row = {**row, **updates, **extra}
+        self.writer.log.write(env_steps, self.row)
 
     def _policy(self) -> dict[str, Any]:
         """A checkpoint to play; it shares the engine's memory."""

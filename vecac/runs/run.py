@@ -18,7 +18,7 @@ from vecac.runs.run_folder import Result
 class Run:
     """An engine that trains, and the record of it.
 
-    best: the best parameters so far. resources: what `close` gives up, such as engine and lock.
+    best: the best parameters so far. resources: what `close` gives up. on_row: as train's, if there is one.
 
     Args:
         config: with everything decided that was left open.
@@ -36,6 +36,8 @@ class Run:
         self._progress, self._clock = self._recorder.progress, self._recorder.clock
         self.best = self._recorder.writer.best
         self.resources = ExitStack()
+        self.on_row: Callable[[Mapping[str, float]], Any] | None = None
+        self._has_last_row = False
 
     def load_state_dict(self, content: dict[str, Any]) -> list[str]:
         """Go on from a checkpoint's content instead of new; returns lines for the user.
@@ -61,7 +63,7 @@ class Run:
         caveats = self.engine.caveats()
         self._recorder.writer.flush()
         self._clock.start()
-        self._recorder.write_due_row()
+        self._write_due_row()
         return caveats
 
     def stop_reason(self) -> StopReason | None:
@@ -85,7 +87,7 @@ class Run:
         self._progress.add(report.episodes, self.engine.env_steps, self._clock.seconds())
         if report.diverged:
             self._recorder.require_numbers()
-        self._recorder.write_due_row()
+        self._write_due_row()
 
     def save_if_due(self) -> None:
         """Save the state, or else the rows, where it is time to; RunFault if learning diverged."""
@@ -122,10 +124,19 @@ class Run:
         with noted(failures):  # a row can do without metrics that cannot be read
             self._recorder.metrics.read()
         with noted(failures):
-            self._recorder.write_last_row(evaluations.get("greedy"))
+            self._has_last_row = self._recorder.write_last_row(evaluations.get("greedy"))
         if failures:
             stop_reason, error = "failed", error or f"the last state could not be read: {failures[0]}"
         return self._recorder.writer.finish(self._result(stop_reason, evaluations, error))
+
+    def tell_last_row(self) -> None:
+        """Call `on_row` with the row of `finish`, if there was one."""
+        if self._has_last_row and self.on_row is not None:
+            self.on_row(dict(self._recorder.row))
+
+    def _write_due_row(self) -> None:
+        if self._recorder.write_due_row() and self.on_row is not None:
+            self._progress.is_stopped = self.on_row(dict(self._recorder.row)) is False
 
     def _result(
         self, stop_reason: StopReason, evaluations: Mapping[str, Evaluation], error: str | None

@@ -9,7 +9,7 @@ import platform
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import vecac
-from vecac.config import Config
+from vecac.config import ALIASES, Config, fields_meant
 from vecac.errors import UsageError
 from vecac.recording.files import write_atomically
 
@@ -169,6 +169,26 @@ def read_config(run_dir: Path) -> dict[str, Any]:
     if not isinstance(settings, dict) or "env_id" not in settings:
         raise UsageError(f"{path} is damaged: it does not hold a run's settings")
     return settings
+
+
+def saved_settings(run_dir: Path) -> dict[str, Any]:
+    """The settings in a run folder's config.json, by Config's fields; UsageError as `read_config`."""
+    content = read_config(run_dir)
+    if "device_requested" in content:
+        content["device"] = content["device_requested"]
+    names = {*Config.__dataclass_fields__, *ALIASES}
+    known = {name: content[name] for name in names if name in content}
+    return checked_settings(known, f"{run_dir / 'config.json'} is damaged")
+
+
+def checked_settings(settings: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The settings by Config's fields, which it takes; else the UsageError says where they are."""
+    try:
+        meant = fields_meant(settings)
+        Config(**meant)
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from error
+    return meant
 
 
 def _unusable(log_dir: str, error_number: int | None) -> UsageError:

@@ -9,13 +9,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vecac.config import Config, flag, require_fields, typed
+from vecac.algorithm.schedule import rates_at
+from vecac.config import Config, require_fields
+from vecac.config_rules import flag, typed
 from vecac.engines.device_faults import device_error
 from vecac.errors import EnvironmentFault, UsageError
-from vecac.runs.run_folder import read_config, write_json
+from vecac.runs.run_folder import read_config, saved_settings, write_json
 
 if TYPE_CHECKING:
-    from vecac.algorithm.network import ActorCritic
+    from vecac.algorithm.network import Network, NetworkSpec
     from vecac.runs.run import Run
 
 MAY_CHANGE = (
@@ -53,7 +55,6 @@ class SavedRun:
         """
         try:
             with _explained(self.run_dir / "checkpoints" / "latest.pt"):
-                _require_moments(run.engine.network, self.content["optimizer"])
                 changes = run.load_state_dict(self.content)
             return [*self.notes, *changes, *self._note_resumption(run.engine.env_steps, description)]
         except OSError as error:
@@ -78,14 +79,7 @@ def config_to_go_on_with(run_dir: Path) -> Config:
     Raises:
         UsageError: there is none, or its settings are not valid.
     """
-    settings = read_config(run_dir)
-    if "device_requested" in settings:
-        settings["device"] = settings["device_requested"]
-    known = {name: settings[name] for name in Config.__dataclass_fields__ if name in settings}
-    try:
-        return replace(Config(**known), quiet=False)
-    except UsageError as error:
-        raise UsageError(f"{run_dir / 'config.json'} is damaged: {error}") from error
+    return Config(**{**saved_settings(run_dir), "quiet": False})
 
 
 def saved_run(run_dir: Path, changes: Mapping[str, Any]) -> SavedRun:
@@ -105,11 +99,12 @@ def saved_run(run_dir: Path, changes: Mapping[str, Any]) -> SavedRun:
         raise UsageError(
             f"checkpoint {path} can be evaluated, but not resumed: use one that is called latest.pt"
         )
-    of_checkpoint = _config_of(path, content).to_dict()
-    for name, of_folder in saved.to_dict().items():
-        if name not in MAY_CHANGE and of_checkpoint[name] != of_folder:
+    of_checkpoint = _config_of(path, content)
+    for name in Config.__dataclass_fields__:
+        of_folder = getattr(saved, name)
+        if name not in MAY_CHANGE and getattr(of_checkpoint, name) != of_folder:
             raise UsageError(
-                f"checkpoint {path} is of {flag(name)} {of_checkpoint[name]}, but the run folder's "
+                f"checkpoint {path} is of {flag(name)} {getattr(of_checkpoint, name)}, but the run folder's "
                 f"config.json says {of_folder}: put the run's own files back"
             )
     changed = replace(saved, **changes)
@@ -121,14 +116,14 @@ def saved_run(run_dir: Path, changes: Mapping[str, Any]) -> SavedRun:
     return SavedRun(run_dir, changed, content, _notes(saved, changed, content))
 
 
-def load_policy(run_dir: Path, name: str) -> tuple[Config, "ActorCritic", dict[str, Any]]:
+def load_policy(run_dir: Path, name: str) -> tuple[Config, "Network", dict[str, Any]]:
     """The config, the network and the content of a run's checkpoint.
 
     Raises:
         UsageError: the folder is not a run's, or the checkpoint is missing, damaged, or of another
             environment than config.json names.
     """
-    from vecac.algorithm.network import ActorCritic
+    from vecac.algorithm.network import empty_network
     from vecac.recording import checkpoint
 
     saved_env_id = read_config(run_dir)["env_id"]
@@ -140,10 +135,8 @@ def load_policy(run_dir: Path, name: str) -> tuple[Config, "ActorCritic", dict[s
     content = checkpoint.load(path)
     config = _config_of(path, content)
     with _explained(path):
-        weights = content["network"]
-        hidden_size, obs_size = weights["fc1.weight"].shape
-        network = ActorCritic(obs_size, len(weights["fc_pi.weight"]), hidden_size)
-        network.load_state_dict(weights)
+        network = empty_network(_spec_of(config, content))
+        network.load_state_dict(content["network"])
     if not network.is_finite():
         raise UsageError(f"checkpoint {path} holds parameters that are not finite: use another of the run")
     if config.env_id != saved_env_id:
@@ -173,6 +166,16 @@ def _config_of(path: Path, content: Mapping[str, Any]) -> Config:
         return Config(**{name: value for name, value in content["config"].items() if name != "resume"})
 
 
+def _spec_of(config: Config, content: Mapping[str, Any]) -> "NetworkSpec":
+    """What a checkpoint's network is built from; of format 1, by the config and the environment."""
+    from vecac.algorithm.network import NetworkSpec, network_spec
+    from vecac.engines.capabilities import Wish
+
+    if content["format_version"] == 1:
+        return network_spec(config, *Wish(config).form)
+    return NetworkSpec.from_dict(content["network_spec"])
+
+
 def _changes(wanted: Mapping[str, Any], saved: Config) -> dict[str, Any]:
     """Those of the wanted settings that differ from the saved ones."""
     changes = {}
@@ -190,24 +193,16 @@ def _changes(wanted: Mapping[str, Any], saved: Config) -> dict[str, Any]:
     return changes
 
 
-def _require_moments(network: "ActorCritic", optimizer: Mapping[str, Any]) -> None:
-    """Refuse Adam's state in other shapes, which torch would only fall over in the next update."""
-    for index, parameter in enumerate(network.parameters()):
-        shapes = {"step": (), "exp_avg": parameter.shape, "exp_avg_sq": parameter.shape}
-        for name, shape in shapes.items() if optimizer["state"] else ():
-            saved = optimizer["state"][index][name].shape
-            if saved != shape:
-                raise ValueError(f"{name} {tuple(saved)} where {tuple(shape)} belongs")
-
-
 def _notes(saved: Config, changed: Config, content: Mapping[str, Any]) -> list[str]:
     env_steps, total = content["env_steps"], changed.total_timesteps
     notes = [f"going on at {env_steps:,} of {total:,} env steps"]
-    if changed.anneal_lr and total != saved.total_timesteps:
-        before, now = (max(0.0, 1 - env_steps / config.total_timesteps) for config in (saved, changed))
+    if changed.anneals_lr and total != saved.total_timesteps:
+        before, now = (
+            rates_at(config, min(env_steps, config.total_timesteps)) for config in (saved, changed)
+        )
         notes.append(
-            f"--anneal-lr: the learning rate now falls to 0 at {total:,} env steps, so it goes on at "
-            f"{changed.learning_rate * now:.3g} instead of {saved.learning_rate * before:.3g}"
+            f"the learning rate now falls to {changed.lr_final:g} at {total:,} env steps, so it goes on at "
+            f"{now.learning_rate:.3g} instead of {before.learning_rate:.3g}"
         )
     if env_steps >= total:
         notes.append("nothing is left to train: raise --total-timesteps to go on; evaluating again")

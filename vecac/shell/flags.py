@@ -6,7 +6,7 @@ meant by a flag that there is not.
 
 from collections import ChainMap
 from collections.abc import Mapping, Sequence
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import tyro
 from tyro.constructors import (
@@ -19,8 +19,9 @@ from tyro.constructors import (
     StructTypeInfo,
 )
 
-from vecac.config import flag
+from vecac.config_rules import flag
 from vecac.errors import UsageError
+from vecac.keywords import parse_keywords
 from vecac.spelling import nearest
 
 
@@ -39,6 +40,7 @@ def parse_flags(
     """
     registry = ConstructorRegistry()
     registry.primitive_rule(_whole_numbers)
+    registry.primitive_rule(_keywords)
     structs = _structs(options, default, groups)
     registry.struct_rule(lambda info: structs.get(info.type))
     parsed: tuple[Any, list[str]] = tyro.cli(
@@ -102,6 +104,27 @@ def _whole_number(text: str) -> int:
         except (ValueError, OverflowError):  # of inf, for one
             continue
     raise ValueError(f"{text!r} is not a whole number")
+
+
+def _keywords(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[dict[str, Any]] | None:
+    """Dicts as name=value, as many as there are."""
+    if get_origin(info.type) is not dict:
+        return None
+    return PrimitiveConstructorSpec(
+        nargs="*",
+        metavar="NAME=VALUE",
+        instance_from_str=_parse_all,
+        is_instance=lambda value: isinstance(value, dict),
+        str_from_instance=lambda value: [f"{name}={item!r}" for name, item in value.items()],
+    )
+
+
+def _parse_all(texts: Sequence[str]) -> dict[str, Any]:
+    keywords = [parse_keywords(text) for text in texts]
+    names = [name for given in keywords for name in given]
+    if len(set(names)) < len(names):
+        raise ValueError("a name is given twice")
+    return dict(ChainMap(*reversed(keywords)))
 
 
 def _explain_unknown(unknown: Sequence[str], options: type) -> str:

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 from kernel_support import assert_gradients_close, random_rollout
+from learner_support import discrete
 from support import SMALL
 
+from vecac.algorithm.schedule import Rates
 from vecac.config import Config
 from vecac.learners.compiled_learner import CompiledLearner
 from vecac.learners.torch_learner import TorchLearner
@@ -21,7 +23,7 @@ SHAPES = [(1, 1), (5, 6), (4, 131)]  # (T, N)
 def learners(obs_size, num_actions, **settings):
     config = Config(reward_scale=0.5, **SMALL, **settings)
     seeds = seed_sequences(config.seed)
-    torch_learner = TorchLearner(config, obs_size, num_actions, torch.device("cpu"), seeds)
+    torch_learner = TorchLearner(config, obs_size, discrete(num_actions), torch.device("cpu"), seeds)
     return CompiledLearner(config, obs_size, num_actions, 1, seeds), torch_learner
 
 
@@ -33,8 +35,8 @@ def test_gradient_and_metrics_are_those_of_the_torch_learner(sizes, options, sha
     compiled, torch_learner = learners(obs_size, num_actions, **settings)
     rollout = random_rollout(num_steps, num_envs, obs_size, num_actions, hides_final_obs, seed=10 + num_envs)
     compiled.start_rollout(rollout)
-    actual = compiled.update(rollout, 0.0)
-    expected = torch_learner.update(rollout, 0.0)
+    actual = compiled.update(rollout, Rates(0.0, settings.get("ent_coef", 0.0)))
+    expected = torch_learner.update(rollout, Rates(0.0, settings.get("ent_coef", 0.0)))
     if not rollout.valid_TN.any():
         assert actual is expected is None
         return

@@ -1,0 +1,62 @@
+"""What a network normalises by, kept up to date with the rollouts that it learns from.
+
+Shapes: T rollout steps, N environments, B valid transitions, D observation size.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vecac.algorithm.network import Network
+from vecac.algorithm.normalization import RunningMoments
+from vecac.algorithm.rollout import Rollout
+from vecac.plain import fill
+
+
+class RunningStatistics:
+    """Merges rollouts into a network's obs_norm and return_moments, where it has these.
+
+    Of observations, each that was acted on counts once. Of rewards, unscaled, the discounted return of each
+    environment so far, R = r + gamma * R, which begins anew behind every episode's end.
+    """
+
+    def __init__(self, network: Network, gamma: float, num_envs: int) -> None:
+        self._network, self._gamma = network, gamma
+        self._return_N = np.zeros(num_envs)
+
+    def update(self, rollout: Rollout) -> None:
+        """Take in the valid rows of a rollout, once its update is made, whose V(s) and V(s') then were of one
+        function."""
+        if not rollout.valid_TN.any():
+            return
+        if (norm := self._network.obs_norm) is not None:
+            _merge(norm, rollout.obs_SND[:-1][rollout.valid_TN].astype(np.float64))
+        if (moments := self._network.return_moments) is not None:
+            _merge(moments, self._discounted_returns(rollout))
+
+    def state_dict(self) -> dict[str, Any]:
+        """The returns (N,) of the episodes in progress; the moments are the network's."""
+        return {"return_N": self._return_N}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint's `state_dict`."""
+        fill(self._return_N, state["return_N"])
+
+    def _discounted_returns(self, rollout: Rollout) -> NDArray[np.float64]:
+        """(B,), by step, then by environment."""
+        return_TN = np.empty(rollout.reward_TN.shape)
+        ended_TN = rollout.terminated_TN | rollout.truncated_TN
+        for t, valid_N in enumerate(rollout.valid_TN):
+            going_on_N = rollout.reward_TN[t] + self._gamma * self._return_N
+            self._return_N = return_TN[t] = np.where(valid_N, going_on_N, 0.0)
+            self._return_N = np.where(ended_TN[t], 0.0, self._return_N)
+        return return_TN[rollout.valid_TN]
+
+
+def _merge(moments: RunningMoments, rows: NDArray[np.float64]) -> None:
+    """Take in rows (B, ...)."""
+    device = moments.mean.device
+    mean, var = (torch.as_tensor(of_rows).to(device) for of_rows in (rows.mean(axis=0), rows.var(axis=0)))
+    moments.merge(mean, var, len(rows))
