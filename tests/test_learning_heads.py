@@ -79,10 +79,10 @@ def test_the_entropy_bonus_keeps_a_gaussian_wide():
     """Without rewards it grows for ever; without the bonus, by the reward, it shrinks."""
     _, narrow = learned("box")
     _, wide = learned("box", reward_scale=1e-12, ent_coef=0.01)
-    assert narrow.log_std.max() < -0.5 < 0 < wide.log_std.min()
+    assert narrow.head.log_std.max() < -0.5 < 0 < wide.head.log_std.min()
 
 
 @pytest.mark.parametrize("log_std_init", [-1.5, 0.5])
 def test_a_gaussian_begins_as_wide_as_it_is_told_to(log_std_init):
     _, network = learned("box", log_std_init=log_std_init, learning_rate=1e-12, total_timesteps=160)
-    assert network.log_std.tolist() == pytest.approx([log_std_init] * 2)
+    assert network.head.log_std.tolist() == pytest.approx([log_std_init] * 2)

@@ -16,30 +16,28 @@ FORMS = [
 B = 6
 
 
-def reference(form, outputs):
+def reference(form, head, outputs):
     """The distribution by torch.distributions, whose log_prob and entropy are (B,)."""
     if form.kind == "discrete":
         return distributions.Categorical(logits=outputs)
     if form.kind == "multi-binary":
         return distributions.Independent(distributions.Bernoulli(logits=outputs), 1)
-    mean, log_std = outputs.chunk(2, dim=-1)
-    return distributions.Independent(distributions.Normal(mean, log_std.exp()), 1)
+    return distributions.Independent(distributions.Normal(outputs, head.log_std.exp()), 1)
 
 
-def reference_numbers(form, outputs, action):
+def reference_numbers(form, head, outputs, action):
     """log_prob and entropy (B,) by torch.distributions."""
     if form.kind == "multi-discrete":
         parts = outputs.split(form.sizes, dim=-1)
         each = [distributions.Categorical(logits=part) for part in parts]
         log_prob = sum(one.log_prob(action[:, index]) for index, one in enumerate(each))
         return log_prob, sum(one.entropy() for one in each)
-    expected = reference(form, outputs)
+    expected = reference(form, head, outputs)
     return expected.log_prob(action.float() if form.kind == "multi-binary" else action), expected.entropy()
 
 
 def draw_outputs(head, batch=(B,), seed=0):
-    size = head.num_outputs * (2 if head.has_log_std else 1)
-    return torch.randn(*batch, size, generator=torch.Generator().manual_seed(seed))
+    return torch.randn(*batch, head.num_outputs, generator=torch.Generator().manual_seed(seed))
 
 
 def draw_action(head, outputs, seed=1):
@@ -48,18 +46,20 @@ def draw_action(head, outputs, seed=1):
 
 @pytest.mark.parametrize("form", FORMS, ids=str)
 def test_log_probability_and_entropy_are_those_of_torch_distributions(form):
-    head = make_head(form)
+    head = make_head(form, log_std_init=-0.3)
     outputs = draw_outputs(head).requires_grad_()
     action = draw_action(head, outputs).detach()
     log_prob, entropy = head.evaluate(outputs, action)
-    expected = reference_numbers(form, outputs, action)
+    expected = reference_numbers(form, head, outputs, action)
     assert log_prob.shape == entropy.shape == (B,)
     assert torch.allclose(log_prob, expected[0], atol=1e-5)
     assert torch.allclose(entropy, expected[1], atol=1e-5)
     # The gradient of both, by which the policy learns.
-    (ours,) = torch.autograd.grad((log_prob * torch.arange(B) + entropy).sum(), outputs)
-    (theirs,) = torch.autograd.grad((expected[0] * torch.arange(B) + expected[1]).sum(), outputs)
-    assert torch.allclose(ours, theirs, atol=1e-5)
+    by = [outputs, *head.parameters()]
+    ours = torch.autograd.grad((log_prob * torch.arange(B) + entropy).sum(), by)
+    theirs = torch.autograd.grad((expected[0] * torch.arange(B) + expected[1]).sum(), by)
+    for one, other in zip(ours, theirs, strict=True):
+        assert torch.allclose(one, other, atol=1e-5)
 
 
 @pytest.mark.parametrize("form", FORMS, ids=str)
@@ -104,8 +104,9 @@ def test_switches_are_on_by_their_sigmoid():
 
 
 def test_gaussian_mean_and_deviation():
-    outputs = tensor([1.0, -2.0, math.log(0.5), math.log(3.0)]).expand(200_000, 4)
-    action = draw_action(Gaussian(2), outputs)
+    head = Gaussian(2)
+    head.log_std.data = tensor([0.5, 3.0]).log()
+    action = draw_action(head, tensor([1.0, -2.0]).expand(200_000, 2))
     assert torch.allclose(action.mean(dim=0), tensor([1.0, -2.0]), atol=0.03)
     assert torch.allclose(action.std(dim=0), tensor([0.5, 3.0]), rtol=0.01)
 
@@ -126,11 +127,11 @@ def test_greedy_by_hand():
     assert Categorical(3).greedy(tensor([[1.0, 3.0, 2.0], [5.0, 5.0, 0.0]])).tolist() == [1, 0]
     assert MultiCategorical((2, 3)).greedy(tensor([[0.0, 1.0, 5.0, 0.0, 6.0]])).tolist() == [[1, 2]]
     assert Bernoulli(3).greedy(tensor([[-0.1, 0.0, 0.1]])).tolist() == [[0, 0, 1]]
-    assert Gaussian(2).greedy(tensor([[1.0, 2.0, 3.0, 4.0]])).tolist() == [[1.0, 2.0]]
+    assert Gaussian(2).greedy(tensor([[1.0, 2.0]])).tolist() == [[1.0, 2.0]]
 
 
 def test_log_probability_of_a_gaussian_by_hand():
     # N(1; 0, 2^2): exp(-1/8) / (2 sqrt(2 pi)); entropy ln 2 + ln(2 pi e) / 2
-    log_prob, entropy = Gaussian(1).evaluate(tensor([[0.0, math.log(2.0)]]), tensor([[1.0]]))
+    log_prob, entropy = Gaussian(1, math.log(2.0)).evaluate(tensor([[0.0]]), tensor([[1.0]]))
     assert log_prob.item() == pytest.approx(math.log(math.exp(-1 / 8) / (2 * math.sqrt(2 * math.pi))))
     assert entropy.item() == pytest.approx(math.log(2) + math.log(2 * math.pi * math.e) / 2)

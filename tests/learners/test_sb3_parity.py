@@ -30,16 +30,14 @@ NAMES = {
 }
 
 
+def our_name(theirs):
+    layer, _, kind = theirs.rpartition(".")
+    return f"{NAMES[layer]}.{kind}" if layer else "head.log_std"
+
+
 def ours(theirs):
     """Arrays by our names."""
-    return {
-        name
-        if name == "log_std"
-        else f"{NAMES[name.rpartition('.')[0]]}.{name.rpartition('.')[2]}": torch.tensor(
-            array, dtype=torch.float32
-        )
-        for name, array in theirs.items()
-    }
+    return {our_name(name): torch.tensor(array, dtype=torch.float32) for name, array in theirs.items()}
 
 
 def config_of(settings):

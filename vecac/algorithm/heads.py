@@ -7,52 +7,53 @@ operations a step.
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vecac.actions import ActionForm
 
 
-class Head(Protocol):
+class Head(nn.Module, ABC):
     """A distribution over actions (..., U), by what a network puts out (..., O)."""
 
-    num_outputs: int
-    """How many numbers the network's last layer has for it."""
-    has_log_std: bool
-    """Whether O is these and as many logarithms of standard deviations, which no state changes."""
+    def __init__(self, num_outputs: int) -> None:
+        super().__init__()
+        self.num_outputs = num_outputs
 
+    @abstractmethod
     def draw_noise(self, shape: Sequence[int], generator: torch.Generator) -> Tensor:
-        """What `sample` needs for actions of a batch of this shape, on the generator's device."""
+        """What `sample` needs for actions of a batch of this shape, by the parameters as they are now, on the
+        generator's device."""
 
+    @abstractmethod
     def sample(self, outputs: Tensor, noise: Tensor) -> Tensor:
         """An action for each of the outputs, drawn by the noise of `draw_noise`."""
 
+    @abstractmethod
     def greedy(self, outputs: Tensor) -> Tensor:
         """The most probable action; of a Gaussian, the mean."""
 
+    @abstractmethod
     def evaluate(self, outputs: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
         """log pi(a|s) and the entropy of pi(.|s), in nats, (B,) each, of outputs (B, O) and actions."""
 
 
-def make_head(form: ActionForm) -> Head:
-    """The head for actions of this form."""
+def make_head(form: ActionForm, log_std_init: float = 0.0) -> Head:
+    """The head for actions of this form; log_std_init is a Gaussian's."""
     if form.kind == "discrete":
         return Categorical(form.sizes[0])
     if form.kind == "multi-discrete":
         return MultiCategorical(form.sizes)
-    return Bernoulli(form.sizes[0]) if form.kind == "multi-binary" else Gaussian(form.sizes[0])
+    if form.kind == "multi-binary":
+        return Bernoulli(form.sizes[0])
+    return Gaussian(form.sizes[0], log_std_init)
 
 
-class Categorical:
+class Categorical(Head):
     """One of A actions: softmax(outputs (..., A)); actions (...) int64."""
-
-    has_log_std = False
-
-    def __init__(self, num_actions: int) -> None:
-        self.num_outputs = num_actions
 
     def draw_noise(self, shape: Sequence[int], generator: torch.Generator) -> Tensor:
         """Gumbel noise (..., A)."""
@@ -73,14 +74,12 @@ class Categorical:
         return taken_log_prob, -(log_prob.exp() * log_prob).sum(dim=-1)
 
 
-class MultiCategorical:
+class MultiCategorical(Head):
     """Several choices that are independent given the state; actions (..., U) int64, U choices."""
 
-    has_log_std = False
-
     def __init__(self, sizes: Sequence[int]) -> None:
-        self._choices = [Categorical(size) for size in sizes]
-        self._sizes, self.num_outputs = list(sizes), sum(sizes)
+        super().__init__(sum(sizes))
+        self._sizes, self._choices = list(sizes), [Categorical(size) for size in sizes]
 
     def draw_noise(self, shape: Sequence[int], generator: torch.Generator) -> Tensor:
         """Gumbel noise (..., O)."""
@@ -108,13 +107,8 @@ class MultiCategorical:
         return torch.split(outputs, self._sizes, dim=-1)
 
 
-class Bernoulli:
+class Bernoulli(Head):
     """U switches that are independent given the state, each 1 by sigmoid(output); actions (..., U) int64."""
-
-    has_log_std = False
-
-    def __init__(self, size: int) -> None:
-        self.num_outputs = size
 
     def draw_noise(self, shape: Sequence[int], generator: torch.Generator) -> Tensor:
         """Logistic noise (..., U): log(u / (1 - u)) of a uniform u."""
@@ -136,35 +130,38 @@ class Bernoulli:
         return torch.where(action > 0, log_one, log_zero).sum(dim=-1), entropy.sum(dim=-1)
 
 
-class Gaussian:
-    """U real numbers, independent given the state; outputs (..., 2U): means, log standard deviations."""
+class Gaussian(Head):
+    """U real numbers, independent given the state; outputs (..., U) are their means, actions float32.
 
-    has_log_std = True
+    log_std (U,) is a parameter: the logarithms of the standard deviations, which no state changes.
+    """
 
-    def __init__(self, size: int) -> None:
-        self.num_outputs = size
+    def __init__(self, size: int, log_std_init: float = 0.0) -> None:
+        super().__init__(size)
+        self.log_std = nn.Parameter(torch.full((size,), float(log_std_init)))
 
+    @torch.no_grad()
     def draw_noise(self, shape: Sequence[int], generator: torch.Generator) -> Tensor:
-        """Standard normal noise (..., U)."""
-        return torch.randn((*shape, self.num_outputs), generator=generator, device=generator.device)
+        """Deviations from the mean (..., U): normal noise times the standard deviation."""
+        noise = torch.randn((*shape, self.num_outputs), generator=generator, device=generator.device)
+        return noise.mul_(self.log_std.exp())
 
     def sample(self, outputs: Tensor, noise: Tensor) -> Tensor:
-        """mean + std * noise, float32, which no bounds clip."""
-        mean, log_std = outputs.chunk(2, dim=-1)
-        return mean + log_std.exp() * noise
+        """mean + noise, which no bounds clip."""
+        return outputs + noise
 
     def greedy(self, outputs: Tensor) -> Tensor:
         """The mean."""
-        return outputs.chunk(2, dim=-1)[0]
+        return outputs
 
     def evaluate(self, outputs: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
         """With z = (a - mean) / std, the sums of -z^2 / 2 - log std - log(2 pi) / 2 and of
         log std + (1 + log(2 pi)) / 2."""
-        mean, log_std = outputs.chunk(2, dim=-1)
-        z = (action - mean) * (-log_std).exp()
         log_two_pi = math.log(2 * math.pi)
-        log_prob = -0.5 * z.square() - log_std - 0.5 * log_two_pi
-        return log_prob.sum(dim=-1), (log_std + 0.5 * (1 + log_two_pi)).sum(dim=-1)
+        z = (action - outputs) * (-self.log_std).exp()
+        log_prob = (-0.5 * z.square() - self.log_std - 0.5 * log_two_pi).sum(dim=-1)
+        entropy = (self.log_std + 0.5 * (1 + log_two_pi)).sum()
+        return log_prob, entropy.expand_as(log_prob)
 
 
 def gumbel_noise(shape: Sequence[int], generator: torch.Generator) -> Tensor:

@@ -9,6 +9,8 @@ import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -21,11 +23,12 @@ from vecac.algorithm.normalization import ObservationNorm, RunningMoments
 from vecac.config_parts import NetworkSettings
 
 ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
-    "relu": torch.relu,
-    "tanh": torch.tanh,
-    "elu": F.elu,
-    "silu": F.silu,
+    "relu": torch.relu_,
+    "tanh": torch.tanh_,
+    "elu": partial(F.elu, inplace=True),
+    "silu": partial(F.silu, inplace=True),
 }
+"""In place of what a layer put out, which nothing else needs."""
 
 HIDDEN_GAIN, POLICY_GAIN, VALUE_GAIN = math.sqrt(2), 0.01, 1.0
 """Of orthogonal initialisation, as in Stable-Baselines3; biases are 0."""
@@ -61,9 +64,9 @@ def network_spec(settings: NetworkSettings, obs_size: int, action: ActionForm) -
 class Network(nn.Module):
     """Hidden layers fc1, fc2, ... under a policy layer fc_pi and a value layer fc_v, as a spec says.
 
-    A critic of its own has the hidden layers critic1, critic2, ... . log_std (U,) is a parameter where
-    actions are real numbers; obs_norm and return_moments are there where the spec has observations and
-    rewards normalised, else None.
+    A critic of its own has the hidden layers critic1, critic2, ... . `head` makes actions of what fc_pi puts
+    out. obs_norm and return_moments are there where the spec has observations and rewards normalised, else
+    None.
     """
 
     fc1: nn.Linear
@@ -72,7 +75,7 @@ class Network(nn.Module):
 
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
-        self.spec, self.head = spec, make_head(spec.action)
+        self.spec, self.head = spec, make_head(spec.action, spec.log_std_init)
         self._activation = ACTIVATIONS[spec.activation]
         self._hidden = self._add_hidden_layers("fc")
         self._critic = self._add_hidden_layers("critic") if spec.separate_critic else self._hidden
@@ -81,8 +84,6 @@ class Network(nn.Module):
         self.fc_v = nn.Linear(width, 1)
         if spec.init == "orthogonal":
             self._initialise_orthogonally()
-        if self.head.has_log_std:
-            self.log_std = nn.Parameter(torch.full((self.head.num_outputs,), float(spec.log_std_init)))
         self.obs_norm = ObservationNorm(spec.obs_size, spec.clip_obs) if spec.norm_obs else None
         self.return_moments = RunningMoments() if spec.norm_reward else None
 
@@ -97,28 +98,26 @@ class Network(nn.Module):
         hidden = self._through(self._hidden, obs)
         if self._critic is not self._hidden:
             value = self.fc_v(self._through(self._critic, obs)).squeeze(-1)
-            return self._with_log_std(self.fc_pi(hidden)), value
+            return self.fc_pi(hidden), value
         # Both heads in one product, so that the hidden layer, by far the largest tensor here, is read
         # once forwards and its gradient written once backwards.
         weight = torch.cat((self.fc_pi.weight, self.fc_v.weight))
         bias = torch.cat((self.fc_pi.bias, self.fc_v.bias))
         heads = F.linear(hidden, weight, bias)
-        return self._with_log_std(heads[..., :-1]), heads[..., -1]
+        return heads[..., :-1], heads[..., -1]
 
     def policy(self, obs: Tensor) -> Tensor:
         """Only the policy's outputs (..., O): what acting needs."""
-        return self._with_log_std(self.fc_pi(self._through(self._hidden, self._normalised(obs))))
+        return _linear(self.fc_pi, self._through(self._hidden, self._normalised(obs)))
 
-    def _add_hidden_layers(self, name: str) -> Sequence[str]:
-        sizes = (self.spec.obs_size, *self.spec.hidden_sizes)
-        names = [f"{name}{number}" for number in range(1, len(sizes))]
-        for layer, inputs, outputs in zip(names, sizes, sizes[1:], strict=False):
-            self.add_module(layer, nn.Linear(inputs, outputs))
+    def _add_hidden_layers(self, name: str) -> Sequence[nn.Linear]:
+        layers = [nn.Linear(*sizes) for sizes in pairwise((self.spec.obs_size, *self.spec.hidden_sizes))]
+        for number, layer in enumerate(layers, start=1):
+            self.add_module(f"{name}{number}", layer)
         # Column-major: torch then computes this weight's gradient as obs.T @ grad, several times
         # faster than grad.T @ obs while D is much smaller than H. Shape and values stay nn.Linear's.
-        first: Any = self.get_submodule(names[0])
-        first.weight = nn.Parameter(first.weight.detach().t().contiguous().t())
-        return names
+        layers[0].weight = nn.Parameter(layers[0].weight.detach().t().contiguous().t())
+        return tuple(layers)
 
     def _initialise_orthogonally(self) -> None:
         gains = {"fc_pi": POLICY_GAIN, "fc_v": VALUE_GAIN}
@@ -128,15 +127,12 @@ class Network(nn.Module):
                 nn.init.zeros_(layer.bias)
 
     def _normalised(self, obs: Tensor) -> Tensor:
-        return obs if self.obs_norm is None else self.obs_norm(obs)
+        return obs if self.obs_norm is None else self.obs_norm.forward(obs)
 
-    def _through(self, names: Sequence[str], obs: Tensor) -> Tensor:
-        for name in names:
-            obs = self._activation(self._modules[name](obs))  # type: ignore[misc]
+    def _through(self, layers: Sequence[nn.Linear], obs: Tensor) -> Tensor:
+        for layer in layers:
+            obs = self._activation(_linear(layer, obs))
         return obs
-
-    def _with_log_std(self, outputs: Tensor) -> Tensor:
-        return torch.cat((outputs, self.log_std.expand_as(outputs)), -1) if self.head.has_log_std else outputs
 
 
 class ActorCritic(Network):
@@ -145,6 +141,11 @@ class ActorCritic(Network):
     def __init__(self, obs_size: int, num_actions: int, hidden_size: int = 256) -> None:
         form = ActionForm("discrete", (num_actions,))
         super().__init__(NetworkSpec(hidden_sizes=(hidden_size,), obs_size=obs_size, action=form))
+
+
+def _linear(layer: nn.Linear, obs: Tensor) -> Tensor:
+    """What the layer computes, without a module's call, which takes as long as the layer on few rows."""
+    return F.linear(obs, layer.weight, layer.bias)
 
 
 _DRAWING = threading.Lock()

@@ -62,7 +62,7 @@ class ObservationNorm(RunningMoments):
 
     def forward(self, obs: Tensor) -> Tensor:
         """The normalised observations (..., D)."""
-        return ((obs - self.shift) * self.scale).clamp(-self._clip, self._clip)
+        return (obs - self.shift).mul_(self.scale).clamp_(-self._clip, self._clip)
 
 
 def _renew(norm: Any, *_: Any) -> None:
