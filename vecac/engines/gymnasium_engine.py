@@ -63,7 +63,8 @@ class GymnasiumEngine:
             notes.append(NEW_EPISODES)
         else:
             collector.load_state_dict(inner["episodes"])
-            self._statistics.load_state_dict(inner["statistics"])
+            if "statistics" in inner:  # which checkpoints of format 1 have not
+                self._statistics.load_state_dict(inner["statistics"])
         notes += learner.load_random_state(inner["policy"], collector.rollout_in_progress, self.env_steps)
         self._has_begun = True
         return notes

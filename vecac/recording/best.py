@@ -12,8 +12,8 @@ from vecac.errors import UsageError
 from vecac.plain import require_number, to_tensors
 from vecac.recording import checkpoint
 
-OF_ONE_RUN = ("env_id", "seed", "hidden_size", "num_envs", "n_rollout")
-"""Settings by which a checkpoint of another run is told."""
+OF_ONE_RUN = ("env_id", "seed", "num_envs", "n_rollout")
+"""Settings by which a checkpoint of another run is told, as it is by the sizes of its network."""
 
 
 class BestCheckpoint:
@@ -57,7 +57,7 @@ class BestCheckpoint:
             return self._unsaved
         try:
             content = checkpoint.load(self._path)
-            if any(content["config"].get(name) != self._settings.get(name) for name in OF_ONE_RUN):
+            if _identity(content["config"]) != _identity(self._settings):
                 raise UsageError(f"checkpoint {self._path} is of another run")
         except (UsageError, AttributeError) as error:
             aside = self._path.with_suffix(".damaged")
@@ -72,3 +72,9 @@ class BestCheckpoint:
         if self._unsaved is not None:
             checkpoint.save(self._path, self._unsaved)
             self._unsaved = None
+
+
+def _identity(settings: Mapping[str, Any]) -> list[Any]:
+    """What two checkpoints of one run have in common; those of format 1 have one hidden size."""
+    sizes = settings.get("hidden_sizes", [settings.get("hidden_size")])
+    return [settings.get(name) for name in OF_ONE_RUN] + list(sizes)
