@@ -19,8 +19,11 @@ from vecac.recording import checkpoint
 
 ROOTS = (Path(vecac.__file__).parents[1], Path(__file__).parent)
 TIMEOUT_SECONDS = 90
-SMALL = {"hidden_size": 24}
+SMALL = {"hidden_sizes": (24,)}
 """Of networks that may be small: one size for all, as kernels are compiled for each, for ten seconds."""
+
+NEW_RUN = {"wrapper": (), "settings": None, "resume": None}
+"""What flags say of a run that takes its settings from nowhere else."""
 
 
 class PictureEnv(gym.Env):

@@ -7,11 +7,12 @@ import shutil
 import string
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support import SMALL, contents
+from support import NEW_RUN, SMALL, contents
 
 import vecac.evaluate
 import vecac.train
@@ -20,10 +21,7 @@ from vecac.config_rules import flag
 from vecac.recording import checkpoint
 from vecac.train import TrainOptions
 
-EXAMPLES = 40
-FUZZED = settings(
-    max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
-)
+FUZZED = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 AT_LENGTH = settings(FUZZED, max_examples=1000, derandomize=False)
 
 TINY = {
@@ -45,17 +43,13 @@ JSON = st.recursive(
 HEAVY = ("num_envs", "n_rollout", "hidden_sizes", "total_timesteps", "eval_episodes", "num_threads")
 
 
-NEW_RUN = {"wrapper": (), "settings": None, "resume": None}
-
-
 class Ended:
     stop_reason = "finished"
 
 
 def is_bearable(name, value):
     if name in HEAVY:
-        sizes = value if isinstance(value, list) else [value]
-        return all(not isinstance(size, int | float) or size <= 40 for size in sizes)
+        return all(not isinstance(size, int | float) or size <= 40 for size in np.ravel(value).tolist())
     return name not in ("log_dir", "step_timeout", "start_method")
 
 
@@ -129,18 +123,15 @@ def test_command_lines_at_length(arguments, elsewhere, capsys, monkeypatch):
 
 def settings_of_runs():
     fields = st.sampled_from([*Config.__dataclass_fields__])
-    value = st.one_of(NUMBERS, WORDS, st.booleans(), st.none())
+    value = st.one_of(NUMBERS, WORDS, st.booleans(), st.none(), st.lists(NUMBERS | WORDS, max_size=2))
     engines = st.sampled_from(["sync", "vector", "fused", "auto"])
     return st.tuples(st.dictionaries(fields, value, max_size=2), engines)
 
 
 def check_a_run(changes, engine, capsys, monkeypatch):
     changes = {name: value for name, value in changes.items() if is_bearable(name, value)}
-    options = TINY | {"engine": engine} | changes
-    monkeypatch.setattr(
-        "vecac.shell.command_line.parse_flags",
-        lambda *_: {**NEW_RUN, **options},
-    )
+    values = NEW_RUN | TINY | {"engine": engine} | changes
+    monkeypatch.setattr("vecac.shell.command_line.parse_flags", lambda *_: values)
     ending(vecac.train.main, [], capsys)
     assert not [path for path in Path().iterdir() if path.name != "logs"]
 

@@ -247,7 +247,7 @@ def test_a_call_is_short(monkeypatch):
 )
 def test_five_updates_are_those_of_torchs_adam(settings):
     engine = make(num_envs=4, n_rollout=5, learning_rate=1e-2, **SMALL, **settings)
-    network = ActorCritic(4, 2, **SMALL)
+    network = ActorCritic(4, 2, *SMALL["hidden_sizes"])
     network.load_state_dict(engine.network.state_dict())
     adam = torch.optim.Adam(network.parameters())
     for update in range(5):

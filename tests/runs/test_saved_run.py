@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from vecac.config import Config
-from vecac.config_rules import flag
+from vecac.config_rules import flag, typed
 from vecac.errors import UsageError
 from vecac.recording import checkpoint
 from vecac.runs.run_folder import describe_run, write_json
@@ -49,16 +49,6 @@ def test_settings_left_out_are_as_saved(run_dir):
     assert run.notes == ["going on at 1,250 of 5,000 env steps"]
 
 
-TYPED = {
-    "anneal_lr": "--anneal-lr",
-    "bootstrap_truncated": "--no-bootstrap-truncated",
-    "shared_memory": "--no-shared-memory",
-    "hidden_sizes": "--hidden-sizes 8",
-    "env_kwargs": "--env-kwargs a=1",
-    "wrapper": "--wrapper a:B",
-    **{name: f"--{name.replace('_', '-')}" for name in ("separate_critic", "norm_obs", "norm_reward")},
-    "normalize_advantage": "--normalize-advantage",
-}
 OTHERWISE = {
     "env_id": "Acrobot-v1", "num_envs": 3, "n_rollout": 5, "learning_rate": 1e-3, "anneal_lr": True,
     "gamma": 0.5, "td_lambda": 0.5, "reward_scale": 1.0, "ent_coef": 0.1, "vf_coef": 0.5,
@@ -88,7 +78,7 @@ def test_what_changes_what_is_learned_is_refused_by_flag(run_dir, name):
     saved = write(run_dir, engine="async", learner="torch")
     message = refusal(run_dir, **{name: OTHERWISE[name]})
     assert message == (
-        f"{TYPED.get(name, f'{flag(name)} {OTHERWISE[name]}')} is not what the run was started with "
+        f"{typed(name, OTHERWISE[name])} is not what the run was started with "
         f"({getattr(saved, name)}): "
         "leave it out, or start a new run"
     )

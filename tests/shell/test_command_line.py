@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+from flag_examples import FLAGS
 from support import run
 
 import vecac
@@ -42,65 +43,6 @@ def configs(monkeypatch):
 def ended(stop_reason):
     nothing = dict.fromkeys((field.name for field in dataclasses.fields(Result)), None)
     return Result(**nothing | {"stop_reason": stop_reason})
-
-
-FLAGS = [
-    ("--env-id Acrobot-v1", {"env_id": "Acrobot-v1"}),
-    ("--num-envs 3", {"num_envs": 3}),
-    ("--n-rollout 5", {"n_rollout": 5}),
-    ("--num-steps 5", {"n_rollout": 5}),
-    ("--total-timesteps 77", {"total_timesteps": 77}),
-    ("--learning-rate 1e-3", {"learning_rate": 1e-3}),
-    ("--anneal-lr", {"anneal_lr": True}),
-    ("--no-anneal-lr", {"anneal_lr": False}),
-    ("--gamma 1", {"gamma": 1.0}),
-    ("--td-lambda 0.9", {"td_lambda": 0.9}),
-    ("--reward-scale 1", {"reward_scale": 1.0}),
-    ("--ent-coef 0.01", {"ent_coef": 0.01}),
-    ("--vf-coef 0.5", {"vf_coef": 0.5}),
-    ("--max-grad-norm 0.5", {"max_grad_norm": 0.5}),
-    ("--max-grad-norm None", {"max_grad_norm": None}),
-    ("--hidden-size 64", {"hidden_sizes": (64,)}),
-    ("--hidden-sizes 64 32", {"hidden_sizes": (64, 32)}),
-    ("--env-kwargs gravity=-5 enable_wind=True", {"env_kwargs": {"gravity": -5, "enable_wind": True}}),
-    ("--wrapper a:B --wrapper c:D,e=1", {"wrapper": ("a:B", "c:D,e=1")}),
-    ("--max-episode-steps 7", {"max_episode_steps": 7}),
-    ("--activation tanh", {"activation": "tanh"}),
-    ("--separate-critic", {"separate_critic": True}),
-    ("--init orthogonal", {"init": "orthogonal"}),
-    ("--log-std-init -1.5", {"log_std_init": -1.5}),
-    ("--norm-obs --clip-obs 5", {"norm_obs": True, "clip_obs": 5.0}),
-    ("--norm-reward", {"norm_reward": True}),
-    ("--lr-schedule linear --lr-final 1e-5", {"lr_schedule": "linear", "lr_final": 1e-5}),
-    ("--optimizer rmsprop --optimizer-eps 1e-3", {"optimizer": "rmsprop", "optimizer_eps": 1e-3}),
-    ("--gae-lambda 0.9", {"td_lambda": 0.9}),
-    ("--normalize-advantage", {"normalize_advantage": True}),
-    ("--ent-coef-schedule linear", {"ent_coef_schedule": "linear"}),
-    (
-        "--ent-coef-schedule linear --ent-coef-final 0.1",
-        {"ent_coef_schedule": "linear", "ent_coef_final": 0.1},
-    ),
-    ("--value-loss mse", {"value_loss": "mse"}),
-    ("--no-bootstrap-truncated", {"bootstrap_truncated": False}),
-    ("--engine vector", {"engine": "vector"}),
-    ("--learner torch", {"learner": "torch"}),
-    ("--autoreset-mode same-step", {"autoreset_mode": "same-step"}),
-    ("--engine async --start-method spawn", {"engine": "async", "start_method": "spawn"}),
-    ("--engine async --no-shared-memory", {"engine": "async", "shared_memory": False}),
-    ("--engine async --step-timeout 2.5", {"engine": "async", "step_timeout": 2.5}),
-    ("--device cuda:1", {"device": "cuda:1"}),
-    ("--num-threads 4", {"num_threads": 4}),
-    ("--seed 0", {"seed": 0}),
-    ("--log-dir somewhere", {"log_dir": "somewhere"}),
-    ("--run-name lucky", {"run_name": "lucky"}),
-    ("--log-interval 9", {"log_interval": 9}),
-    ("--checkpoint-interval 0.5", {"checkpoint_interval": 0.5}),
-    ("--target-return -100", {"target_return": -100.0}),
-    ("--eval-episodes 0", {"eval_episodes": 0}),
-    ("--eval-max-steps 20", {"eval_max_steps": 20}),
-    ("--quiet", {"quiet": True}),
-    ("", {}),
-]
 
 
 @pytest.mark.parametrize(("arguments", "fields"), FLAGS)
