@@ -72,10 +72,10 @@ class GymnasiumEngine:
     def caveats(self) -> list[str]:
         """What the environments do not tell, or keep to themselves."""
         env_id, lines = self._config.env_id, []
-        if self._collector.state_dict() is None:
+        if (who := self.environments.untold()) is not None:
             lines.append(
-                f"{env_id} does not tell its inner state by get_state and set_state: resuming this run will "
-                "restart its episodes"
+                f"{env_id} does not tell its inner state by get_state and set_state (it is {who} that does "
+                "not): resuming this run will restart its episodes"
             )
         if wrappers := self.environments.normalisers():
             scaled = "; returns are reported as NormalizeReward scales them"

@@ -48,10 +48,9 @@ class RunningStatistics:
         """(B,), by step, then by environment."""
         return_TN = np.empty(rollout.reward_TN.shape)
         ended_TN = rollout.terminated_TN | rollout.truncated_TN
-        for t, valid_N in enumerate(rollout.valid_TN):
-            going_on_N = rollout.reward_TN[t] + self._gamma * self._return_N
-            self._return_N = return_TN[t] = np.where(valid_N, going_on_N, 0.0)
-            self._return_N = np.where(ended_TN[t], 0.0, self._return_N)
+        for t, ended_N in enumerate(ended_TN):
+            return_TN[t] = rollout.reward_TN[t] + self._gamma * self._return_N
+            self._return_N = np.where(ended_N, 0.0, return_TN[t])
         return return_TN[rollout.valid_TN]
 
 

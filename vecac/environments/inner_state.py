@@ -1,7 +1,7 @@
 """What an environment will do next depends on: read and put back, for exact resume."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -11,6 +11,8 @@ from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv
 CLASSIC_CONTROL = "gymnasium.envs.classic_control."
 EPISODE_ATTRIBUTES = ("state", "steps", "steps_beyond_terminated", "prev_done", "last_u")
 """What the environments of Gymnasium's classic_control keep of an episode, scalar and vector forms."""
+
+MUJOCO = "gymnasium.envs.mujoco."
 
 WITHOUT_MEMORY = frozenset(
     (
@@ -23,6 +25,8 @@ WITHOUT_MEMORY = frozenset(
 
 NORMALISERS = frozenset(("NormalizeObservation", "NormalizeReward"))
 """Gymnasium's wrappers that keep running statistics, each copy of an environment its own."""
+
+_GENERATORS = np.random.Generator | None
 
 PLAIN_DTYPES = frozenset(np.dtype(kind).name for kind in ("?", *"bhiq", *"BHIQ", "float16", *"fdFD"))
 
@@ -50,45 +54,93 @@ def write_states(envs: VectorEnv[Any, Any, Any], states: Sequence[Any], resets_n
 
 def read_state(env: Any) -> dict[str, Any] | None:
     """The inner state of a single or a vector environment: plain values and arrays, sharing no memory
-    that a later step changes.
-
-    None if it cannot be had: the environment is neither of classic_control nor offers get_state and
-    set_state, what get_state returns holds more than numbers, text, containers and arrays, or a
-    wrapper may remember something of its own.
-    """
-    inner, elapsed = env.unwrapped, None
-    while env is not inner:
-        if isinstance(env, gym.wrappers.TimeLimit):
-            elapsed = env._elapsed_steps
-        elif not (type(env).__module__.startswith("gymnasium.") and type(env).__name__ in WITHOUT_MEMORY):
-            return None
-        env = env.env
-    episode = _read_episode(inner)
-    generator = inner._np_random
-    if not isinstance(generator, np.random.Generator | None):
+    that a later step changes; None if it cannot be had, see `untold`."""
+    if untold(env) is not None:
         return None
+    inner = env.unwrapped
+    generator = inner._np_random
     state = {
-        "episode": episode,
-        "elapsed": elapsed,
+        "episode": _read_episode(inner),
+        "wrappers": [_read_wrapper(wrapper) for wrapper in _remembering(env)],
         "generator": None if generator is None else generator.bit_generator.state,
     }
-    return None if episode is None or not is_plain(state) else copy.deepcopy(state)
+    return copy.deepcopy(state)
 
 
 def write_state(env: Any, state: dict[str, Any]) -> None:
     """Put back what `read_state` found in an environment of the same kind, which has been reset."""
-    inner = env.unwrapped
-    while env is not inner:
-        if isinstance(env, gym.wrappers.TimeLimit):
-            env._elapsed_steps = state["elapsed"]
-        env = env.env
-    if hasattr(inner, "set_state"):
+    inner, wrappers = env.unwrapped, list(_remembering(env))
+    if "wrappers" not in state:  # as in checkpoints of format 1, where only time limits remembered something
+        state = {**state, "wrappers": [state["elapsed"]] * len(wrappers)}
+    for wrapper, memory in zip(wrappers, state["wrappers"], strict=True):
+        if isinstance(wrapper, gym.wrappers.TimeLimit):
+            wrapper._elapsed_steps = memory
+        else:
+            wrapper.set_state(memory)
+    if hasattr(inner, "set_state") and "state" in state["episode"]:
         inner.set_state(state["episode"]["state"])
+    elif "physics" in state["episode"]:
+        _write_physics(inner, state["episode"])
     else:
         for name, value in state["episode"].items():
             setattr(inner, name, value)
     if state["generator"] is not None:  # last, since set_state may draw from it
         inner.np_random.bit_generator.state = state["generator"]
+
+
+def untold(env: Any) -> str | None:
+    """Who keeps the inner state of a single or a vector environment to itself: a class's name; None if all
+    is told.
+
+    A wrapper does that may remember something of an episode and has not get_state and set_state of its own;
+    the environment, if it is neither of classic_control or MuJoCo nor has these; and either, if what it tells
+    holds more than numbers, text, containers and arrays.
+    """
+    inner = env.unwrapped
+    for wrapper in _wrappers(env):
+        if not (_forgets(wrapper) or _tells(wrapper)) or not is_plain(_read_wrapper(wrapper)):
+            return type(wrapper).__name__
+    episode = _read_episode(inner)
+    is_told = episode is not None and is_plain(episode) and isinstance(inner._np_random, _GENERATORS)
+    return None if is_told else type(inner).__name__
+
+
+def _wrappers(env: Any) -> Iterator[Any]:
+    """The outermost first."""
+    while env is not env.unwrapped:
+        yield env
+        env = env.env
+
+
+def _remembering(env: Any) -> Iterator[Any]:
+    return (wrapper for wrapper in _wrappers(env) if not _forgets(wrapper))
+
+
+def _forgets(wrapper: Any) -> bool:
+    kind = type(wrapper)
+    return kind.__module__.startswith("gymnasium.") and kind.__name__ in WITHOUT_MEMORY
+
+
+def _tells(wrapper: Any) -> bool:
+    # Of the class, since some wrappers hand on what they do not have themselves.
+    kind = type(wrapper)
+    return isinstance(wrapper, gym.wrappers.TimeLimit) or (
+        hasattr(kind, "get_state") and hasattr(kind, "set_state")
+    )
+
+
+def _read_wrapper(wrapper: Any) -> Any:
+    if isinstance(wrapper, gym.wrappers.TimeLimit):
+        return wrapper._elapsed_steps
+    return None if _forgets(wrapper) else wrapper.get_state()
+
+
+def untold_by(envs: VectorEnv[Any, Any, Any]) -> str | None:
+    """`untold` of each copy, or of a vector form of its own."""
+    if isinstance(envs, SyncVectorEnv | AsyncVectorEnv):
+        name: str | None = envs.get_attr("untold")[0]
+        return name
+    return untold(envs)
 
 
 def normalisers(envs: VectorEnv[Any, Any, Any]) -> list[str]:
@@ -101,12 +153,12 @@ def normalisers(envs: VectorEnv[Any, Any, Any]) -> list[str]:
 
 def normalisers_around(env: Any) -> list[str]:
     """Which of NORMALISERS a single or a vector environment is wrapped in."""
-    found = []
-    while env is not env.unwrapped:
-        name = type(env).__name__
-        found += [name] if name in NORMALISERS and type(env).__module__.startswith("gymnasium.") else []
-        env = env.env
-    return found
+    kinds = [type(wrapper) for wrapper in _wrappers(env)]
+    return [
+        kind.__name__
+        for kind in kinds
+        if kind.__name__ in NORMALISERS and kind.__module__.startswith("gymnasium.")
+    ]
 
 
 def is_plain(value: Any) -> bool:
@@ -124,11 +176,42 @@ def is_plain(value: Any) -> bool:
 
 def _read_episode(inner: Any) -> dict[str, Any] | None:
     """What the environment itself remembers; None if it does not tell."""
+    module = type(inner).__module__
+    if module.startswith(MUJOCO):  # whose set_state is something else
+        return _read_physics(inner)
     if hasattr(inner, "get_state") and hasattr(inner, "set_state"):
         try:
             return {"state": inner.get_state()}
         except Exception:  # a method of that name that is something else
             return None
-    if type(inner).__module__.startswith(CLASSIC_CONTROL):
+    if module.startswith(CLASSIC_CONTROL):
         return {name: getattr(inner, name) for name in EPISODE_ATTRIBUTES if hasattr(inner, name)}
     return None
+
+
+def _read_physics(inner: Any) -> dict[str, Any]:
+    """MuJoCo's own state, and what its last step left behind: the reward of some environments begins with
+    positions of bodies that this found before it moved them."""
+    import mujoco  # which only some users have
+
+    kind = mujoco.mjtState.mjSTATE_INTEGRATION
+    state = np.empty(mujoco.mj_stateSize(inner.model, kind))
+    mujoco.mj_getState(inner.model, inner.data, state, kind)
+    return {"physics": state, "left_behind": dict(_arrays(inner.data))}
+
+
+def _write_physics(inner: Any, episode: dict[str, Any]) -> None:
+    import mujoco
+
+    mujoco.mj_setState(inner.model, inner.data, episode["physics"], mujoco.mjtState.mjSTATE_INTEGRATION)
+    for name, array in _arrays(inner.data):
+        saved = episode["left_behind"][name]
+        if saved.shape == array.shape:  # other sizes depend on what touches what: each step makes those anew
+            array[...] = saved
+
+
+def _arrays(data: Any) -> Iterator[tuple[str, Any]]:
+    for name in dir(data):
+        value = None if name.startswith("_") else getattr(data, name)
+        if isinstance(value, np.ndarray) and value.dtype == np.float64:
+            yield name, value

@@ -12,7 +12,7 @@ import numpy as np
 from gymnasium.spaces import flatdim
 from numpy.typing import NDArray
 
-from vecac.environments.inner_state import normalisers_around, read_state, write_state
+from vecac.environments.inner_state import normalisers_around, read_state, untold, write_state
 from vecac.environments.observations import checked_array, flattened, is_flat
 from vecac.environments.wrapping import wrapped
 from vecac.errors import EnvironmentFault, UsageError
@@ -133,6 +133,11 @@ class GuardedEnv(gym.Wrapper[Observation, Any, Observation, Any]):
             # that reuses its buffer would overwrite it.
             obs = np.array(obs)
         return obs, reward, terminated, truncated, {}
+
+    @property
+    def untold(self) -> str | None:
+        """Who does not tell its inner state; see inner_state.py."""
+        return untold(self.env)
 
     @property
     def normalisers(self) -> list[str]:
