@@ -70,6 +70,7 @@ def test_what_would_be_ignored_without_another_setting_is_refused():
         ({"normalize_advantage": True}, "--normalize-advantage"),
         ({"ent_coef_schedule": "linear"}, "--ent-coef-schedule linear"),
         ({"td_lambda": 0.5}, "--td-lambda 0.5"),
+        ({"log_std_init": 1.0}, "--log-std-init 1.0"),
     ],
     ids=str,
 )

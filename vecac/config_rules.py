@@ -135,6 +135,7 @@ def _in_kernels(remedy: str) -> dict[str, FlagNeed]:
     known: dict[str, tuple[Callable[[Any], bool], str]] = {
         "td_lambda": (lambda value: value == 0, "--td-lambda 0"),
         "hidden_sizes": (lambda sizes: len(sizes) == 1, "one hidden layer"),
+        "log_std_init": (operator.not_, "--log-std-init 0"),
         "optimizer_eps": (lambda eps: eps in (None, 1e-8), "--optimizer-eps 1e-8"),
         "activation": (lambda value: value == "relu", "--activation relu"),
         "optimizer": (lambda value: value == "adam", "--optimizer adam"),

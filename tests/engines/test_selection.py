@@ -120,3 +120,12 @@ def test_environments_are_closed_where_no_learner_can_be_made(monkeypatch):
     with pytest.raises(ZeroDivisionError):
         make_engine(Config(learner="torch", num_envs=1), CPU, 1)
     assert closed == [1]
+
+
+def test_a_deviation_where_no_action_has_one_is_refused():
+    config = Config(log_std_init=1.0, learner="torch")
+    with pytest.raises(UsageError, match=r"^--log-std-init 1.0 does nothing: CartPole-v1 takes discrete"):
+        make_engine(config, CPU, 1)
+    pendulum = dataclasses.replace(config, env_id="Pendulum-v1")
+    with closing(make_engine(pendulum, CPU, 1)) as engine:
+        assert engine.network.head.log_std.tolist() == [1.0]

@@ -184,6 +184,25 @@ def meta(monkeypatch):
     return Meta(monkeypatch)
 
 
+def test_statistics_are_sent_without_a_wait(meta):
+    case = CASES[2] | {"norm_obs": True, "norm_reward": True, "normalize_advantage": True}
+    with training(case, device="meta") as engine:
+        acting = []
+        engine._learner.act = counted(engine._learner.act, meta, acting)
+        with meta:
+            while engine.updates < 8:
+                engine.iterate(1)
+            assert meta.waits == sum(acting) == len(acting)
+
+
+@pytest.mark.parametrize("case", [CASES[2], CASES[7]], ids=["next-step", "same-step"])
+def test_statistics_are_those_of_the_host_side(case, monkeypatch):
+    case = case | {"norm_obs": True, "norm_reward": True, "optimizer": "rmsprop"}
+    expected = unstaged(case)
+    with host_apart(case, monkeypatch, spoils=False) as engine:
+        assert after_updates(engine) == expected
+
+
 @each_case
 def test_a_step_waits_once_and_an_update_never(case, meta):
     with training(case, device="meta") as engine:

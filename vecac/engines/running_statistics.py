@@ -32,9 +32,9 @@ class RunningStatistics:
         if not rollout.valid_TN.any():
             return
         if (norm := self._network.obs_norm) is not None:
-            _merge(norm, rollout.obs_SND[:-1][rollout.valid_TN].astype(np.float64))
+            _merge(norm, rollout.obs_SND[:-1][rollout.valid_TN].astype(np.float64), rollout.is_pinned)
         if (moments := self._network.return_moments) is not None:
-            _merge(moments, self._discounted_returns(rollout))
+            _merge(moments, self._discounted_returns(rollout), rollout.is_pinned)
 
     def state_dict(self) -> dict[str, Any]:
         """The returns (N,) of the episodes in progress; the moments are the network's."""
@@ -54,8 +54,12 @@ class RunningStatistics:
         return return_TN[rollout.valid_TN]
 
 
-def _merge(moments: RunningMoments, rows: NDArray[np.float64]) -> None:
-    """Take in rows (B, ...)."""
-    device = moments.mean.device
-    mean, var = (torch.as_tensor(of_rows).to(device) for of_rows in (rows.mean(axis=0), rows.var(axis=0)))
-    moments.merge(mean, var, len(rows))
+def _merge(moments: RunningMoments, rows: NDArray[np.float64], is_pinned: bool) -> None:
+    """Take in rows (B, ...), found on the host; the device is not waited for."""
+
+    def sent(number: Any) -> torch.Tensor:
+        tensor = torch.as_tensor(number)
+        tensor = tensor.pin_memory() if is_pinned else tensor
+        return tensor.to(moments.mean.device, non_blocking=True)
+
+    moments.merge(sent(rows.mean(axis=0)), sent(rows.var(axis=0)), len(rows))

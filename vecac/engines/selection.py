@@ -5,6 +5,7 @@ from dataclasses import replace
 import torch
 
 from vecac.config import Config
+from vecac.config_rules import typed
 from vecac.engines.capabilities import Wish, fastest_engine, obstacle
 from vecac.engines.compiled_form import require_same_steps
 from vecac.engines.contracts import Engine, Learner
@@ -86,8 +87,13 @@ def _make_fused(config: Config, num_threads: int) -> Engine:
 def make_learner(
     config: Config, environments: Environments, device: torch.device, num_threads: int
 ) -> Learner:
-    """The learner of a resolved config."""
+    """The learner of a resolved config; UsageError if a setting of it does nothing here."""
     obs_size, seeds = environments.obs_size, seed_sequences(config.seed)
+    if config.log_std_init and environments.action.kind != "box":
+        raise UsageError(
+            f"{typed('log_std_init', config.log_std_init)} does nothing: {config.env_id} takes "
+            f"{environments.action}; leave it out"
+        )
     if config.learner == "torch":
         return TorchLearner(config, obs_size, environments.action, device, seeds)
     return CompiledLearner(config, obs_size, environments.num_actions, num_threads, seeds)
