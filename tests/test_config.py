@@ -35,7 +35,10 @@ RANGES = {
     "ent_coef": WEIGHT,
     "vf_coef": WEIGHT,
     "max_grad_norm": ([None, TINY, 1], [0.0, 0, -TINY]),
-    "env_kwargs": ([{}, {"a": 1, "b": [True, None, "x"]}], [{"a": {1, 2}}, {"a b": 1}, {"a": math.nan}]),
+    "env_kwargs": (
+        [{}, {"a": 1, "b": [True, None, "x"]}],
+        [{"a": {1, 2}}, {"a b": 1}, {"a": math.nan}, {"num_envs": 3}],
+    ),
     "max_episode_steps": ([None, 1, 10**6], [0, -1]),
     "activation": (["relu", "tanh", "elu", "silu"], ["gelu", "ReLU", ""]),
     "separate_critic": BOOL,

@@ -58,11 +58,22 @@ _DEVICE: Rule = (
 )
 
 
+_MAKES_OWN = (
+    "id",
+    "num_envs",
+    "max_episode_steps",
+    "render_mode",
+    "vectorization_mode",
+    "disable_env_checker",
+)
+"""Keywords of gym.make that are none of the environment's."""
+
+
 def _are_plain_keywords(keywords: dict[str, Any]) -> bool:
     """Whether config.json can hold them, and bring them back."""
     try:
         return bool(json.loads(json.dumps(keywords, allow_nan=False)) == keywords) and all(
-            name.isidentifier() for name in keywords
+            name.isidentifier() and name not in _MAKES_OWN for name in keywords
         )
     except (TypeError, ValueError, RecursionError):
         return False
@@ -82,7 +93,8 @@ RANGES: dict[str, Rule] = {
     "max_grad_norm": _POSITIVE,
     "env_kwargs": (
         _are_plain_keywords,
-        "names with numbers, text, True, False, None, or lists and dicts of these",
+        f"names, none of {', '.join(_MAKES_OWN)}, with numbers, text, True, False, None, or lists and dicts "
+        "of these",
     ),
     "max_episode_steps": _at_least(1),
     "hidden_sizes": (

@@ -264,4 +264,4 @@ def test_training_and_evaluation_are_of_one_environment_whatever_changed(tmp_pat
         csv = sorted(tmp_path.glob("mine-*/progress.csv"))[-1].read_text()
         assert csv.splitlines()[-1].startswith(f"{10 * reward},")
     (tmp_path / "mine.py").write_text(MINE.replace("GYM = far.REWARD", "GYM = 2.0"))
-    assert "after action" in explained(*run(*arguments))
+    assert "after action" in explained(*run(*arguments, "--quiet"))

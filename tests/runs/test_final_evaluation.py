@@ -86,7 +86,7 @@ def test_wrappers_that_normalise_are_told_of(engine, tmp_path, capsys):
     told = (
         f"{env_id} is wrapped in NormalizeReward and NormalizeObservation: each copy normalises by statistics"
     )
-    (line,) = [line for line in capsys.readouterr().out.splitlines() if "Normalize" in line]
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "is wrapped in" in line]
     assert line.startswith(told)
     assert line.endswith("returns are reported as NormalizeReward scales them")
 

@@ -72,12 +72,13 @@ class GymnasiumEngine:
     def caveats(self) -> list[str]:
         """What the environments do not tell, or keep to themselves."""
         env_id, lines = self._config.env_id, []
-        if (who := self.environments.untold()) is not None:
+        who, wrappers = self.environments.caveats()
+        if who is not None:
             lines.append(
                 f"{env_id} does not tell its inner state by get_state and set_state (it is {who} that does "
                 "not): resuming this run will restart its episodes"
             )
-        if wrappers := self.environments.normalisers():
+        if wrappers:
             scaled = "; returns are reported as NormalizeReward scales them"
             lines.append(
                 f"{env_id} is wrapped in {' and '.join(wrappers)}: each copy normalises by statistics of its "

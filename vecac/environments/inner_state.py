@@ -26,7 +26,7 @@ WITHOUT_MEMORY = frozenset(
 NORMALISERS = frozenset(("NormalizeObservation", "NormalizeReward"))
 """Gymnasium's wrappers that keep running statistics, each copy of an environment its own."""
 
-_GENERATORS = np.random.Generator | None
+GENERATORS = np.random.Generator | None
 
 PLAIN_DTYPES = frozenset(np.dtype(kind).name for kind in ("?", *"bhiq", *"BHIQ", "float16", *"fdFD"))
 
@@ -101,7 +101,7 @@ def untold(env: Any) -> str | None:
         if not (_forgets(wrapper) or _tells(wrapper)) or not is_plain(_read_wrapper(wrapper)):
             return type(wrapper).__name__
     episode = _read_episode(inner)
-    is_told = episode is not None and is_plain(episode) and isinstance(inner._np_random, _GENERATORS)
+    is_told = episode is not None and is_plain(episode) and isinstance(inner._np_random, GENERATORS)
     return None if is_told else type(inner).__name__
 
 
@@ -135,30 +135,19 @@ def _read_wrapper(wrapper: Any) -> Any:
     return None if _forgets(wrapper) else wrapper.get_state()
 
 
-def untold_by(envs: VectorEnv[Any, Any, Any]) -> str | None:
-    """`untold` of each copy, or of a vector form of its own."""
+def caveats_of(envs: VectorEnv[Any, Any, Any]) -> tuple[str | None, list[str]]:
+    """`caveats` of each copy, or of a vector form of its own."""
     if isinstance(envs, SyncVectorEnv | AsyncVectorEnv):
-        name: str | None = envs.get_attr("untold")[0]
-        return name
-    return untold(envs)
+        told: tuple[str | None, list[str]] = envs.get_attr("caveats")[0]
+        return told
+    return caveats(envs)
 
 
-def normalisers(envs: VectorEnv[Any, Any, Any]) -> list[str]:
-    """Which of NORMALISERS are around each copy, or around a vector form of its own."""
-    if isinstance(envs, SyncVectorEnv | AsyncVectorEnv):
-        names: list[str] = envs.get_attr("normalisers")[0]
-        return names
-    return normalisers_around(envs)
-
-
-def normalisers_around(env: Any) -> list[str]:
-    """Which of NORMALISERS a single or a vector environment is wrapped in."""
+def caveats(env: Any) -> tuple[str | None, list[str]]:
+    """`untold`, and which of NORMALISERS the environment is wrapped in."""
     kinds = [type(wrapper) for wrapper in _wrappers(env)]
-    return [
-        kind.__name__
-        for kind in kinds
-        if kind.__name__ in NORMALISERS and kind.__module__.startswith("gymnasium.")
-    ]
+    ours = [kind for kind in kinds if kind.__module__.startswith("gymnasium.")]
+    return untold(env), [kind.__name__ for kind in ours if kind.__name__ in NORMALISERS]
 
 
 def is_plain(value: Any) -> bool:

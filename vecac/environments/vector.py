@@ -27,7 +27,7 @@ from vecac.environments.checks import (
     to_observations,
     with_final_obs,
 )
-from vecac.environments.inner_state import normalisers, read_states, untold_by, write_states
+from vecac.environments.inner_state import caveats_of, read_states, write_states
 from vecac.environments.lean_sync import LeanSyncVectorEnv
 from vecac.environments.observations import Rows
 from vecac.environments.registry import AUTORESET_MODES, find_spec, missing_form, require_mode
@@ -145,14 +145,9 @@ class Environments:
         self._guarded(write_states, self._envs, state["inner"], resets_next.tolist())
         self.obs, self._resets_next, self._steps = obs, resets_next, int(state["steps"])
 
-    def untold(self) -> str | None:
-        """The class that keeps `state` from being told; None if it is told."""
-        name: str | None = self._guarded(untold_by, self._envs)
-        return name
-
-    def normalisers(self) -> list[str]:
-        """Wrappers of Gymnasium's around each copy that normalise by statistics of its own."""
-        return list(self._guarded(normalisers, self._envs))
+    def caveats(self) -> tuple[str | None, list[str]]:
+        """Who keeps `state` from being told, and the wrappers that normalise; see inner_state.caveats."""
+        return caveats_of(self._envs)
 
     def close(self) -> None:
         """End the environments and their worker processes; never hangs, may be called twice."""

@@ -12,7 +12,7 @@ import numpy as np
 from gymnasium.spaces import flatdim
 from numpy.typing import NDArray
 
-from vecac.environments.inner_state import normalisers_around, read_state, untold, write_state
+from vecac.environments.inner_state import caveats, read_state, write_state
 from vecac.environments.observations import checked_array, flattened, is_flat
 from vecac.environments.wrapping import wrapped
 from vecac.errors import EnvironmentFault, UsageError
@@ -135,14 +135,9 @@ class GuardedEnv(gym.Wrapper[Observation, Any, Observation, Any]):
         return obs, reward, terminated, truncated, {}
 
     @property
-    def untold(self) -> str | None:
-        """Who does not tell its inner state; see inner_state.py."""
-        return untold(self.env)
-
-    @property
-    def normalisers(self) -> list[str]:
-        """Wrappers around the environment that normalise; see inner_state.py."""
-        return normalisers_around(self.env)
+    def caveats(self) -> tuple[str | None, list[str]]:
+        """Who does not tell its inner state, and the wrappers that normalise; see inner_state.py."""
+        return caveats(self.env)
 
     @property
     def inner_state(self) -> Any:
