@@ -62,7 +62,6 @@ _MAKES_OWN = (
     "id",
     "num_envs",
     "max_episode_steps",
-    "render_mode",
     "vectorization_mode",
     "disable_env_checker",
 )
