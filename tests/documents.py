@@ -117,6 +117,7 @@ GENERATED = {
         "metrics": metric_table,
     },
     "docs/architecture.md": {"tree": tree},
+    "docs/scores.md": {"scores": figures.scores},
     "README.md": {"speed": lambda: figures.engines(short=True)},
     "docs/performance.md": {
         "engines": lambda: figures.engines(short=False),

@@ -98,3 +98,55 @@ def solve():
         seconds, rest = (row[key]["median"] for key in ("seconds_to_solve", "start_up_seconds"))
         lines.append(f"| {label} | {row['solved']} of {row['seeds']} | {seconds:.2f} | {rest:.2f} |")
     return lines
+
+
+ZOO = {
+    **{"CartPole-v1, 500 k": 500.0, "Acrobot-v1, 500 k": -83.4, "MountainCar-v0, 1 M": -111.3},
+    **{"LunarLander-v3, 1 M": None, "LunarLander-v3, 3 M": None, "Pendulum-v1, 1 M": -163.0},
+    **{
+        "MountainCarContinuous-v0, 300 k": 91.2,
+        "BipedalWalker-v3, 5 M": 299.8,
+        "HalfCheetah-v5, 1 M": 3041.0,
+    },
+    **{"Hopper-v5, 1 M": 733.0, "Walker2d-v5, 1 M": 582.0, "Swimmer-v5, 1 M": 201.0},
+}
+"""What the Zoo publishes of its A2C, one run each; it has no such number of env steps for LunarLander."""
+
+
+def score_rows():
+    """By name, of the newest record that has it, with that record."""
+    found = {}
+    for path in sorted(RECORDS.glob("scores__*.json")):
+        measured = json.loads(path.read_text())
+        if measured["settings"]["against"] == "a2c":
+            found |= {row["name"]: (row, measured) for row in measured["rows"]}
+    return found
+
+
+def scores():
+    """Greedy returns of vecac's shipped settings beside Stable-Baselines3's A2C, from scores.py."""
+    rows = score_rows()
+    lines = [
+        "| environment, env steps | Zoo's A2C, published | Stable-Baselines3's A2C | vecac | worst seed "
+        "| difference | seconds, theirs | ours | ours / theirs |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, published in ZOO.items():
+        first = f"| {name} | {'' if published is None else f'{published:,.1f}'} |"
+        if name not in rows:
+            lines.append(f"{first} not measured | | | | | | |")
+            continue
+        row, _ = rows[name]
+        ours, theirs = row["trainers"]["vecac"], row["trainers"]["a2c"]
+        low, high = row["greedy_difference"]["interval"]
+        difference = f"{row['greedy_difference']['mean']:+,.1f} ({low:+,.1f} to {high:+,.1f})"
+        lines.append(
+            f"{first} {with_interval(theirs)} | {with_interval(ours)} | {ours['greedy_worst']:,.1f} "
+            f"| {difference} | {theirs['seconds']:,.0f} | {ours['seconds']:,.0f} | {row['seconds_ratio']:.2f} |"
+        )
+    return lines
+
+
+def with_interval(summary):
+    low, high = summary["greedy_interval"]
+    return f"{summary['greedy_mean']:,.1f} ({low:,.1f} to {high:,.1f}; {summary['seeds']} seeds)"

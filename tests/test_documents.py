@@ -161,7 +161,7 @@ def test_every_flag_that_a_page_names_is_one(page):
         for options in (train.TrainOptions, EvaluateOptions)
         for field in dataclasses.fields(options)
     }
-    for benchmark in ("steps_per_sec", "time_to_solve", "peers", "learning_curve"):
+    for benchmark in ("steps_per_sec", "time_to_solve", "peers", "learning_curve", "scores"):
         fields = dataclasses.fields(importlib.import_module(benchmark).Options)
         names |= {flag(field.name) for field in fields}
     names |= {f"--no-{name[2:]}" for name in names} | {flag(alias) for alias in ALIASES}
