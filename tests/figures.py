@@ -142,7 +142,8 @@ def scores():
         difference = f"{row['greedy_difference']['mean']:+,.1f} ({low:+,.1f} to {high:+,.1f})"
         lines.append(
             f"{first} {with_interval(theirs)} | {with_interval(ours)} | {ours['greedy_worst']:,.1f} "
-            f"| {difference} | {theirs['seconds']:,.0f} | {ours['seconds']:,.0f} | {row['seconds_ratio']:.2f} |"
+            f"| {difference} | {theirs['seconds']:,.0f} | {ours['seconds']:,.0f} "
+            f"| {row['seconds_ratio']:.2f} |"
         )
     return lines
 
