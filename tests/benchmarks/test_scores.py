@@ -111,4 +111,4 @@ def test_a_small_measurement_of_the_time_to_a_score(monkeypatch):
         (run,) = row["trainers"][trainer]["runs"]
         assert run["env_steps"] < 20_000
         assert run["greedy_mean"] is None
-        assert 0 < run["score_at_seconds"] <= run["seconds"] + 1e-6
+        assert 0 < run["score_at_seconds"] <= run["seconds"] + 1e-3
