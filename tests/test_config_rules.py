@@ -52,7 +52,10 @@ def test_what_would_be_ignored_without_another_setting_is_refused():
     assert "--ent-coef-schedule linear" in refusal(ent_coef_final=0.1)
     assert Config(norm_obs=True, clip_obs=5).clip_obs == 5
     assert Config(anneal_lr=True, lr_final=0.1) != Config(lr_schedule="linear", lr_final=0.1)
-    assert refusal(norm_obs=True, clip_obs=0.0).startswith("--clip-obs must be greater than 0")
+    for size in (0.0, 1e300):
+        assert refusal(norm_obs=True, clip_obs=size).startswith(
+            "--clip-obs must be greater than 0, and at most"
+        )
 
 
 @pytest.mark.parametrize("choice", [{"engine": "fused"}, {"learner": "compiled"}], ids=str)

@@ -3,6 +3,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -55,6 +56,10 @@ def test_false_ends_it_as_a_target_does(small):
     assert result.eval_return_mean is not None
     assert json.loads((result.run_dir / "result.json").read_text())["stop_reason"] == "stopped"
     assert checkpoint.load(result.run_dir / "checkpoints" / "latest.pt")["env_steps"] == result.env_steps
+
+
+def test_numpys_false_is_one_too(small):
+    assert train(small, on_row=lambda row: np.bool_(False)).stop_reason == "stopped"
 
 
 def test_a_stopped_run_is_gone_on_with_exactly(small):

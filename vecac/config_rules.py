@@ -101,7 +101,7 @@ RANGES: dict[str, Rule] = {
         "one or more widths between 1 and 65,536",
     ),
     "log_std_init": _between(-20, 5),
-    "clip_obs": _POSITIVE,
+    "clip_obs": (lambda value: 0 < value <= 1e30, "greater than 0, and at most 1e30"),
     "lr_final": _at_least(0),
     "optimizer_eps": _POSITIVE,
     "ent_coef_final": _at_least(0),

@@ -30,6 +30,10 @@ class Raising(gym.Wrapper):
         raise KeyError("no such thing")
 
 
+def leaving(env):
+    raise SystemExit(7)
+
+
 def nothing(env):
     return "no environment"
 
@@ -68,6 +72,7 @@ def test_every_backend_has_them_around_each_copy(backend):
         ("test_wrapping:Scale,by=ten", "is not written as name=value with a Python literal"),
         ("test_wrapping:Scale,by=10,to=3", "cannot be put around: TypeError"),
         ("test_wrapping:Raising", "cannot be put around: KeyError: 'no such thing'"),
+        ("test_wrapping:leaving", "cannot be put around: SystemExit: 7"),
         ("test_wrapping:nothing", "makes no environment, but str"),
         ("test_wrapping:NO_WRAPPER", "test_wrapping:NO_WRAPPER is no wrapper"),
     ],

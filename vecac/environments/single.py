@@ -50,7 +50,7 @@ def made(settings: EnvironmentSettings) -> Iterator[None]:
         yield
     except UsageError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         why = error if isinstance(error, EnvironmentFault) else f"{type(error).__name__}: {error}"
         given = f" with {typed('env_kwargs', settings.env_kwargs)}" if settings.env_kwargs else ""
         raise UsageError(f"--env-id {settings.env_id} cannot be made{given}: {why}") from error

@@ -20,7 +20,7 @@ def wrapped(env: gym.Env[Any, Any], wrappers: Sequence[str]) -> gym.Env[Any, Any
         kind, keywords = _find(written)
         try:
             env = kind(env, **keywords)
-        except Exception as error:  # whatever the wrapper's own constructor raises
+        except (Exception, SystemExit) as error:  # whatever the wrapper's own constructor raises
             raise UsageError(
                 f"--wrapper {written} cannot be put around: {type(error).__name__}: {error}"
             ) from error

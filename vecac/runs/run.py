@@ -6,6 +6,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
 from vecac.config import Config
 from vecac.engines.contracts import Engine, Report
 from vecac.engines.device_faults import noted
@@ -13,6 +15,11 @@ from vecac.engines.evaluation import Evaluation, result_fields
 from vecac.runs.progress import StopReason
 from vecac.runs.recorder import Recorder
 from vecac.runs.run_folder import Result
+
+
+def is_no(answer: Any) -> bool:
+    """Whether it is False, Python's or NumPy's; None, which a function that only prints returns, is not."""
+    return isinstance(answer, bool | np.bool_) and not answer
 
 
 class Run:
@@ -136,7 +143,7 @@ class Run:
 
     def _write_due_row(self) -> None:
         if self._recorder.write_due_row() and self.on_row is not None:
-            self._progress.is_stopped = self.on_row(dict(self._recorder.row)) is False
+            self._progress.is_stopped = is_no(self.on_row(dict(self._recorder.row)))
 
     def _result(
         self, stop_reason: StopReason, evaluations: Mapping[str, Evaluation], error: str | None
