@@ -129,3 +129,24 @@ def test_acting_sees_the_observation_that_is_stored_also_behind_an_end():
         engine.iterate(1)
         assert torch.equal(torch.stack(seen), engine._collector.rollout.tensors.obs_SND[:-1])
         assert (engine._collector.rollout.terminated_TN | engine._collector.rollout.truncated_TN)[:-1].any()
+
+
+@pytest.mark.parametrize(
+    ("name", "wrapper", "who"),
+    [
+        ("Saving", (), None),
+        ("Random", (), "Random-v0"),
+        (
+            "Saving",
+            ("gymnasium.wrappers:FrameStackObservation,stack_size=2",),
+            "FrameStackObservation around Saving-v0",
+        ),
+    ],
+)
+def test_the_caveat_says_for_whose_sake_episodes_restart(name, wrapper, who):
+    with make_engine(name, wrapper=wrapper) as engine:
+        line = (
+            f"{who} does not tell its inner state by get_state and set_state: "
+            "resuming this run will restart its episodes"
+        )
+        assert engine.caveats() == ([] if who is None else [line])

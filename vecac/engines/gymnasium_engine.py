@@ -75,8 +75,8 @@ class GymnasiumEngine:
         who, wrappers = self.environments.caveats()
         if who is not None:
             lines.append(
-                f"{env_id} does not tell its inner state by get_state and set_state (it is {who} that does "
-                "not): resuming this run will restart its episodes"
+                f"{who} does not tell its inner state by get_state and set_state: resuming this run will "
+                "restart its episodes"
             )
         if wrappers:
             scaled = "; returns are reported as NormalizeReward scales them"

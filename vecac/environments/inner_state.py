@@ -1,7 +1,9 @@
 """What an environment will do next depends on: read and put back, for exact resume."""
 
 import copy
-from collections.abc import Iterator, Sequence
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import gymnasium as gym
@@ -16,17 +18,18 @@ MUJOCO = "gymnasium.envs.mujoco."
 
 WITHOUT_MEMORY = frozenset(
     (
-        *("OrderEnforcing", "PassiveEnvChecker", "DtypeObservation", "FilterObservation"),
-        *("FlattenObservation", "RescaleObservation", "ReshapeObservation", "TransformObservation"),
-        *("ClipAction", "RescaleAction", "TransformAction", "ClipReward", "TransformReward"),
+        *("OrderEnforcing", "PassiveEnvChecker", "RecordEpisodeStatistics", "DiscretizeObservation"),
+        *("DtypeObservation", "FilterObservation", "FlattenObservation", "GrayscaleObservation"),
+        *("RescaleObservation", "ReshapeObservation", "TransformObservation", "ClipAction"),
+        *("DiscretizeAction", "RepeatAction", "RescaleAction", "TransformAction", "ClipReward"),
+        *("TransformReward",),
     )
 )
-"""Gymnasium's wrappers that remember nothing of an episode."""
+"""Gymnasium's wrappers that remember nothing that an observation, a reward or an end depends on. Statistics
+of episodes are in infos alone."""
 
 NORMALISERS = frozenset(("NormalizeObservation", "NormalizeReward"))
 """Gymnasium's wrappers that keep running statistics, each copy of an environment its own."""
-
-GENERATORS = np.random.Generator | None
 
 PLAIN_DTYPES = frozenset(np.dtype(kind).name for kind in ("?", *"bhiq", *"BHIQ", "float16", *"fdFD"))
 
@@ -52,19 +55,31 @@ def write_states(envs: VectorEnv[Any, Any, Any], states: Sequence[Any], resets_n
         write_state(envs, states[0])
 
 
+class Untold(Exception):
+    """Somebody keeps a part of the inner state to itself; the argument says who."""
+
+
 def read_state(env: Any) -> dict[str, Any] | None:
     """The inner state of a single or a vector environment: plain values and arrays, sharing no memory
     that a later step changes; None if it cannot be had, see `untold`."""
-    if untold(env) is not None:
+    try:
+        return _read(env)
+    except Untold:
         return None
-    inner = env.unwrapped
-    generator = inner._np_random
-    state = {
-        "episode": _read_episode(inner),
-        "wrappers": [_read_wrapper(wrapper) for wrapper in _remembering(env)],
-        "generator": None if generator is None else generator.bit_generator.state,
-    }
-    return copy.deepcopy(state)
+
+
+def untold(env: Any) -> str | None:
+    """Who keeps the inner state of a single or a vector environment to itself; None if all is told.
+
+    A wrapper does that may remember something of an episode and has not get_state and set_state of its own;
+    the environment, if it is neither of classic_control or MuJoCo nor has these; and either, if these are
+    something else, or what it tells holds more than numbers, text, containers and arrays.
+    """
+    try:
+        _read(env)
+    except Untold as error:
+        return str(error)
+    return None
 
 
 def write_state(env: Any, state: dict[str, Any]) -> None:
@@ -73,36 +88,42 @@ def write_state(env: Any, state: dict[str, Any]) -> None:
     if "wrappers" not in state:  # as in checkpoints of format 1, where only time limits remembered something
         state = {**state, "wrappers": [state["elapsed"]] * len(wrappers)}
     for wrapper, memory in zip(wrappers, state["wrappers"], strict=True):
-        if isinstance(wrapper, gym.wrappers.TimeLimit):
+        if _is_time_limit(wrapper):
             wrapper._elapsed_steps = memory
         else:
             wrapper.set_state(memory)
-    if hasattr(inner, "set_state") and "state" in state["episode"]:
-        inner.set_state(state["episode"]["state"])
-    elif "physics" in state["episode"]:
-        _write_physics(inner, state["episode"])
+    episode = state["episode"]
+    if "physics" in episode:
+        _write_physics(inner, episode)
+    elif hasattr(inner, "set_state"):
+        inner.set_state(episode["state"])
     else:
-        for name, value in state["episode"].items():
+        for name, value in episode.items():
             setattr(inner, name, value)
     if state["generator"] is not None:  # last, since set_state may draw from it
         inner.np_random.bit_generator.state = state["generator"]
 
 
-def untold(env: Any) -> str | None:
-    """Who keeps the inner state of a single or a vector environment to itself: a class's name; None if all
-    is told.
-
-    A wrapper does that may remember something of an episode and has not get_state and set_state of its own;
-    the environment, if it is neither of classic_control or MuJoCo nor has these; and either, if what it tells
-    holds more than numbers, text, containers and arrays.
-    """
+def _read(env: Any) -> dict[str, Any]:
     inner = env.unwrapped
-    for wrapper in _wrappers(env):
-        if not (_forgets(wrapper) or _tells(wrapper)) or not is_plain(_read_wrapper(wrapper)):
-            return type(wrapper).__name__
-    episode = _read_episode(inner)
-    is_told = episode is not None and is_plain(episode) and isinstance(inner._np_random, GENERATORS)
-    return None if is_told else type(inner).__name__
+    name = getattr(inner.spec, "id", type(inner).__name__)
+    wrappers = [
+        _told(_read_wrapper, wrapper, f"{type(wrapper).__name__} around {name}")
+        for wrapper in _remembering(env)
+    ]
+    episode, generator = (_told(read, inner, name) for read in (_read_episode, _read_generator))
+    return {"episode": episode, "wrappers": wrappers, "generator": generator}
+
+
+def _told(read: Callable[[Any], Any], whose: Any, name: str) -> Any:
+    """A copy of what `read` finds, if that is plain; else Untold."""
+    try:
+        told = read(whose)
+    except Exception as error:  # whatever the methods raise that have these names, and may be something else
+        raise Untold(name) from error
+    if not is_plain(told):
+        raise Untold(name)
+    return copy.deepcopy(told)
 
 
 def _wrappers(env: Any) -> Iterator[Any]:
@@ -113,26 +134,15 @@ def _wrappers(env: Any) -> Iterator[Any]:
 
 
 def _remembering(env: Any) -> Iterator[Any]:
-    return (wrapper for wrapper in _wrappers(env) if not _forgets(wrapper))
+    return (wrapper for wrapper in _wrappers(env) if not _forgets(type(wrapper)))
 
 
-def _forgets(wrapper: Any) -> bool:
-    kind = type(wrapper)
+def _forgets(kind: type) -> bool:
     return kind.__module__.startswith("gymnasium.") and kind.__name__ in WITHOUT_MEMORY
 
 
-def _tells(wrapper: Any) -> bool:
-    # Of the class, since some wrappers hand on what they do not have themselves.
-    kind = type(wrapper)
-    return isinstance(wrapper, gym.wrappers.TimeLimit) or (
-        hasattr(kind, "get_state") and hasattr(kind, "set_state")
-    )
-
-
-def _read_wrapper(wrapper: Any) -> Any:
-    if isinstance(wrapper, gym.wrappers.TimeLimit):
-        return wrapper._elapsed_steps
-    return None if _forgets(wrapper) else wrapper.get_state()
+def _is_time_limit(wrapper: Any) -> bool:
+    return type(wrapper) is gym.wrappers.TimeLimit  # a class made from it may remember more
 
 
 def caveats_of(envs: VectorEnv[Any, Any, Any]) -> tuple[str | None, list[str]]:
@@ -163,19 +173,33 @@ def is_plain(value: Any) -> bool:
     return value is None or type(value) in (bool, int, float, str)
 
 
-def _read_episode(inner: Any) -> dict[str, Any] | None:
-    """What the environment itself remembers; None if it does not tell."""
+def _read_wrapper(wrapper: Any) -> Any:
+    """What it remembers; raises if it does not tell."""
+    if _is_time_limit(wrapper):
+        return wrapper._elapsed_steps
+    _ = type(wrapper).get_state, type(wrapper).set_state  # some wrappers hand on what is not their own
+    return _get_state(wrapper)
+
+
+def _read_episode(inner: Any) -> dict[str, Any]:
+    """What the environment itself remembers; raises if it does not tell."""
     module = type(inner).__module__
     if module.startswith(MUJOCO):  # whose set_state is something else
         return _read_physics(inner)
-    if hasattr(inner, "get_state") and hasattr(inner, "set_state"):
-        try:
-            return {"state": inner.get_state()}
-        except Exception:  # a method of that name that is something else
-            return None
-    if module.startswith(CLASSIC_CONTROL):
+    if module.startswith(CLASSIC_CONTROL) and not hasattr(inner, "set_state"):
         return {name: getattr(inner, name) for name in EPISODE_ATTRIBUTES if hasattr(inner, name)}
-    return None
+    return {"state": _get_state(inner)}
+
+
+def _read_generator(inner: Any) -> dict[str, Any] | None:
+    generator = inner._np_random
+    return None if generator is None else dict(generator.bit_generator.state)
+
+
+def _get_state(whose: Any) -> Any:
+    with suppress(ValueError):  # compiled methods may have no signature
+        inspect.signature(whose.set_state).bind(None)  # that of MujocoEnv takes two arguments
+    return whose.get_state()
 
 
 def _read_physics(inner: Any) -> dict[str, Any]:
@@ -183,20 +207,29 @@ def _read_physics(inner: Any) -> dict[str, Any]:
     positions of bodies that this found before it moved them."""
     import mujoco  # which only some users have
 
+    if inner.model.opt.enableflags & getattr(mujoco.mjtEnableBit, "mjENBL_SLEEP", 0):
+        raise ValueError("what sleeps cannot be set from outside")
     kind = mujoco.mjtState.mjSTATE_INTEGRATION
-    state = np.empty(mujoco.mj_stateSize(inner.model, kind))
-    mujoco.mj_getState(inner.model, inner.data, state, kind)
-    return {"physics": state, "left_behind": dict(_arrays(inner.data))}
+    physics = np.empty(mujoco.mj_stateSize(inner.model, kind))
+    mujoco.mj_getState(inner.model, inner.data, physics, kind)
+    arrays = dict(_arrays(inner.data))
+    return {
+        "physics": physics,
+        "sizes": {name: array.size for name, array in arrays.items()},
+        "left_behind": np.concatenate([array.ravel() for array in arrays.values()]),
+    }
 
 
 def _write_physics(inner: Any, episode: dict[str, Any]) -> None:
-    import mujoco
+    import mujoco  # see above
 
     mujoco.mj_setState(inner.model, inner.data, episode["physics"], mujoco.mjtState.mjSTATE_INTEGRATION)
+    ends = np.cumsum(list(episode["sizes"].values()))
+    saved = dict(zip(episode["sizes"], np.split(episode["left_behind"], ends[:-1]), strict=True))
     for name, array in _arrays(inner.data):
-        saved = episode["left_behind"][name]
-        if saved.shape == array.shape:  # other sizes depend on what touches what: each step makes those anew
-            array[...] = saved
+        # Other sizes depend on what touches what: each step makes those arrays anew.
+        if saved[name].size == array.size:
+            array.flat = saved[name]
 
 
 def _arrays(data: Any) -> Iterator[tuple[str, Any]]:
