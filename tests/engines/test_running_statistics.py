@@ -77,18 +77,18 @@ def test_they_stand_still_within_a_rollout():
     assert counts == [sum(valid[:index]) for index in range(UPDATES)]
 
 
-def test_the_loss_sees_rewards_divided_by_the_deviation_before_its_rollout():
+@pytest.mark.parametrize("updates", [1, UPDATES])
+def test_the_loss_sees_rewards_divided_by_the_deviation_that_counts_them_in(updates):
     """With gamma 0 a target is the reward alone."""
     config = {"gamma": 0.0, "reward_scale": 2.0, "num_envs": 1}
     _, seen, _ = trained("same-step", **config)
-    before, rollout = seen[-1]
-    reward = np.array([step.reward[0] for step in rollout])
-    expected = 2.0 * reward / np.sqrt(before["return_moments.var"].item() + 1e-8)
+    rollouts = [[step.reward[0] for step in rollout] for _, rollout in seen[:updates]]
+    expected = 2.0 * np.array(rollouts[-1]) / np.sqrt(np.var(np.concatenate(rollouts)) + 1e-8)
     with closing(
         make_engine(Config(**SETTINGS | config, autoreset_mode="same-step"), torch.device("cpu"), 1)
     ) as other:
         other.reset()
-        for _ in range(UPDATES):
+        for _ in range(updates):
             report = other.iterate(1)
     (block,) = report.last_update.blocks
     assert np.allclose(block.target_B, expected, rtol=1e-5)

@@ -130,12 +130,13 @@ class GymnasiumEngine:
     def _update(self, report: Report) -> None:
         config, rollout = self._config, self._collector.rollout
         rollout.finish()
+        self._statistics.take_in_rewards(rollout)
         update = self._learner.update(rollout, rates_at(config, self.env_steps))
         if update is not None:
             report.last_update = update
             self.updates += 1
             # A GPU is not waited for here: the next row finds it out.
             report.diverged = self._learner.device.type == "cpu" and not update.has_finite_gradient()
-        self._statistics.update(rollout)
+        self._statistics.take_in_observations(rollout)
         report.episodes, env_steps = self._collector.finish(self.env_steps)
         self.env_steps += env_steps

@@ -20,21 +20,28 @@ class RunningStatistics:
 
     Of observations, each that was acted on counts once. Of rewards, unscaled, the discounted return of each
     environment so far, R = r + gamma * R, which begins anew behind every episode's end.
+
+    Rewards are taken in before the update that learns from them: the first of a run, or the first in a long
+    while that is not 0, would be divided by what says nothing of its size, and an optimiser's second moments
+    would remember that for thousands of updates.
     """
 
     def __init__(self, network: Network, gamma: float, num_envs: int) -> None:
         self._network, self._gamma = network, gamma
         self._return_N = np.zeros(num_envs)
 
-    def update(self, rollout: Rollout) -> None:
-        """Take in the valid rows of a rollout, once its update is made, whose V(s) and V(s') then were of one
-        function."""
-        if not rollout.valid_TN.any():
-            return
-        if (norm := self._network.obs_norm) is not None:
-            _merge(norm, rollout.obs_SND[:-1][rollout.valid_TN].astype(np.float64), rollout.is_pinned)
-        if (moments := self._network.return_moments) is not None:
+    def take_in_rewards(self, rollout: Rollout) -> None:
+        """Merge the returns at the valid rows of a rollout that is to be learned from."""
+        moments = self._network.return_moments
+        if moments is not None and rollout.valid_TN.any():
             _merge(moments, self._discounted_returns(rollout), rollout.is_pinned)
+
+    def take_in_observations(self, rollout: Rollout) -> None:
+        """Merge the observations at the valid rows of a rollout, once its update is made, in which V(s) and
+        V(s') thus are of one function, that which acted."""
+        norm = self._network.obs_norm
+        if norm is not None and rollout.valid_TN.any():
+            _merge(norm, rollout.obs_SND[:-1][rollout.valid_TN].astype(np.float64), rollout.is_pinned)
 
     def state_dict(self) -> dict[str, Any]:
         """The returns (N,) of the episodes in progress; the moments are the network's."""

@@ -212,11 +212,9 @@ def _read_physics(inner: Any) -> dict[str, Any]:
     kind = mujoco.mjtState.mjSTATE_INTEGRATION
     physics = np.empty(mujoco.mj_stateSize(inner.model, kind))
     mujoco.mj_getState(inner.model, inner.data, physics, kind)
-    arrays = dict(_arrays(inner.data))
     return {
         "physics": physics,
-        "sizes": {name: array.size for name, array in arrays.items()},
-        "left_behind": np.concatenate([array.ravel() for array in arrays.values()]),
+        "left_behind": np.concatenate([array.ravel() for array in _left_behind(inner)]),
     }
 
 
@@ -224,16 +222,19 @@ def _write_physics(inner: Any, episode: dict[str, Any]) -> None:
     import mujoco  # see above
 
     mujoco.mj_setState(inner.model, inner.data, episode["physics"], mujoco.mjtState.mjSTATE_INTEGRATION)
-    ends = np.cumsum(list(episode["sizes"].values()))
-    saved = dict(zip(episode["sizes"], np.split(episode["left_behind"], ends[:-1]), strict=True))
-    for name, array in _arrays(inner.data):
-        # Other sizes depend on what touches what: each step makes those arrays anew.
-        if saved[name].size == array.size:
-            array.flat = saved[name]
+    start = 0
+    for array in _left_behind(inner):
+        array[...] = episode["left_behind"][start : start + array.size].reshape(array.shape)
+        start += array.size
 
 
-def _arrays(data: Any) -> Iterator[tuple[str, Any]]:
-    for name in dir(data):
-        value = None if name.startswith("_") else getattr(data, name)
-        if isinstance(value, np.ndarray) and value.dtype == np.float64:
-            yield name, value
+def _left_behind(inner: Any) -> list[Any]:
+    """Arrays of the simulation, of sizes that its model gives; those that depend on what touches what, and
+    that each step makes anew, are empty in a new one."""
+    new = type(inner.data)(inner.model)
+    arrays = {name: getattr(new, name) for name in dir(new) if not name.startswith("_")}
+    return [
+        getattr(inner.data, name)
+        for name, array in arrays.items()
+        if isinstance(array, np.ndarray) and array.dtype == np.float64 and array.size
+    ]
