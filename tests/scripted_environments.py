@@ -247,6 +247,11 @@ class CountingVectorEnv(VectorEnv):
         return np.asfortranarray([env.obs() for env in self.envs])
 
 
+def same_step_form(num_envs):
+    """Of another autoreset mode than runs have if they do not ask for one; it takes no keywords."""
+    return CountingVectorEnv(num_envs, mode="SameStep")
+
+
 FAULTS = "no mode,odd mode,no final,final shape,final nan,shape,reward shape,nan,raise".split(",")
 
 
@@ -257,6 +262,7 @@ def register(name, entry_point, **kwargs):
 register(
     "Counting", "CountingEnv", vector_entry_point=f"{__name__}:CountingVectorEnv", reward_threshold=1000.0
 )
+register("OddForm", "CountingEnv", vector_entry_point=f"{__name__}:same_step_form")
 register("CountingReused", "CountingEnv", kwargs={"reuse_buffer": True})
 register("Random", "RandomEnv")
 register("Saving", "SavingEnv")

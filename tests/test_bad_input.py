@@ -33,7 +33,7 @@ OUT_OF_RANGE = [
     ("--num-envs", "0", "between 1 and 1,000,000"),
     ("--num-envs", "-3", "between 1 and 1,000,000"),
     ("--n-rollout", "0", "between 1 and 1,000,000"),
-    ("--total-timesteps", "0", "1 or more"),
+    ("--total-timesteps", "0", "between 1 and 1,000,000,000,000,000"),
     ("--learning-rate", "0", "greater than 0"),
     ("--learning-rate", "-1e-4", "greater than 0"),
     ("--learning-rate", "nan", "a finite number"),
@@ -56,11 +56,11 @@ OUT_OF_RANGE = [
     ("--num-threads", "-1", "between 0 and 256"),
     ("--seed", "-1", "between 0 and 2**63 - 1"),
     ("--run-name", "", "a name of 1 to 100 characters"),
-    ("--log-interval", "-1", "0 or more"),
+    ("--log-interval", "-1", "between 0 and 1,000,000,000,000,000"),
     ("--checkpoint-interval", "0", "greater than 0"),
     ("--checkpoint-interval", "-inf", "a finite number"),
     ("--target-return", "nan", "a finite number"),
-    ("--eval-episodes", "-1", "0 or more"),
+    ("--eval-episodes", "-1", "between 0 and 1,000,000,000"),
 ]
 
 

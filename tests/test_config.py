@@ -39,7 +39,7 @@ RANGES = {
         [{}, {"a": 1, "b": [True, None, "x"]}],
         [{"a": {1, 2}}, {"a b": 1}, {"a": math.nan}, {"num_envs": 3}],
     ),
-    "max_episode_steps": ([None, 1, 10**6], [0, -1]),
+    "max_episode_steps": ([None, 1, 10**15], [0, -1, 10**16, 1e30]),
     "activation": (["relu", "tanh", "elu", "silu"], ["gelu", "ReLU", ""]),
     "separate_critic": BOOL,
     "init": (["default", "orthogonal"], ["xavier", ""]),
@@ -150,7 +150,7 @@ def test_a_value_of_the_wrong_type_is_refused_by_flag(field, value):
     assert repr(value) in message
 
 
-@pytest.mark.parametrize("field", INT_FIELDS)
+@pytest.mark.parametrize("field", [*INT_FIELDS, "max_episode_steps"])
 def test_a_whole_float_is_kept_as_an_int(field):
     kept = getattr(Config(**{field: 1e2}), field)
     assert kept == 100

@@ -120,12 +120,12 @@ GROUPS = {
 
 def _converted(value: Any, hint: Any) -> Any:
     """As the field keeps it: a whole float as an int, one or a list of its items as a tuple."""
-    if hint is int and isinstance(value, float) and value.is_integer():
-        return int(value)
     if get_origin(hint) is tuple:
         item = get_args(hint)[0]
         values = value if isinstance(value, tuple | list) else (value,)
         return tuple(_converted(one, item) for one in values)
+    if int in (hint, *get_args(hint)) and isinstance(value, float) and value.is_integer():
+        return int(value)
     return value
 
 

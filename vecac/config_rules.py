@@ -49,6 +49,8 @@ def _between(low: float, high: float) -> Rule:
     return lambda value: low <= value <= high, f"between {low:,} and {high:,}"
 
 
+_COUNT_LIMIT = 10**15
+"""More env steps than anyone takes, and few enough for the 64 bits of whoever counts them."""
 _POSITIVE: Rule = (lambda value: value > 0, "greater than 0")
 _FRACTION: Rule = (lambda value: 0 <= value <= 1, "between 0 and 1")
 _NOT_EMPTY: Rule = (lambda value: value.strip() != "" and "\0" not in value, "a name that is not empty")
@@ -82,7 +84,7 @@ RANGES: dict[str, Rule] = {
     "env_id": _NOT_EMPTY,
     "num_envs": _between(1, 1_000_000),
     "n_rollout": _between(1, 1_000_000),
-    "total_timesteps": _at_least(1),
+    "total_timesteps": _between(1, _COUNT_LIMIT),
     "learning_rate": _POSITIVE,
     "gamma": _FRACTION,
     "td_lambda": _FRACTION,
@@ -95,7 +97,7 @@ RANGES: dict[str, Rule] = {
         f"names, none of {', '.join(_MAKES_OWN)}, with numbers, text, True, False, None, or lists and dicts "
         "of these",
     ),
-    "max_episode_steps": _at_least(1),
+    "max_episode_steps": _between(1, _COUNT_LIMIT),
     "hidden_sizes": (
         lambda sizes: len(sizes) >= 1 and all(1 <= size <= 65_536 for size in sizes),
         "one or more widths between 1 and 65,536",
@@ -110,12 +112,12 @@ RANGES: dict[str, Rule] = {
     "seed": (lambda value: 0 <= value < 2**63, "between 0 and 2**63 - 1"),
     "log_dir": _NOT_EMPTY,
     "run_name": (lambda value: value.strip() and len(value) <= 100, "a name of 1 to 100 characters"),
-    "log_interval": _at_least(0),
+    "log_interval": _between(0, _COUNT_LIMIT),
     # Poll has 31 bits of milliseconds for the wait for a pipe, and 0 microseconds are no limit to a socket.
     "step_timeout": _between(0.001, 1_000_000),
     "checkpoint_interval": _POSITIVE,
-    "eval_episodes": _at_least(0),
-    "eval_max_steps": _at_least(0),
+    "eval_episodes": _between(0, 1_000_000_000),
+    "eval_max_steps": _between(0, _COUNT_LIMIT),
 }
 
 ONLY_WITH: dict[str, tuple[str, Callable[[Any], bool]]] = {

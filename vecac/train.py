@@ -147,7 +147,7 @@ class TrainOptions(Config):
     """Train a TD actor-critic on N copies of a Gymnasium environment that step together."""
 
     settings: str | None = None
-    """Flags left out are as in this TOML file, a run's config.json, or vecac's own file for an env id."""
+    """Flags left out are as in this TOML file, an earlier run's folder, or vecac's file for an env id."""
     resume: str | None = None
     """Run folder to go on with: flags left out are as saved there, and few may change."""
 

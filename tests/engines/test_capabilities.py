@@ -59,6 +59,7 @@ def test_flags_that_kernels_could_only_ignore():
         (VECTOR_FROM, "CartPole-v1", "vector"),
         (1, "scripted_environments:VectorSameStep-v0", "vector"),
         (16, "Acrobot-v1", "sync"),
+        (VECTOR_FROM, "scripted_environments:OddForm-v0", "sync"),
     ],
 )
 def test_auto_takes_the_fastest_that_can(num_envs, env_id, engine):

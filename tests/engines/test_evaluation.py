@@ -140,6 +140,14 @@ def test_an_environments_own_time_limit_counts_unless_it_is_longer(env_id, asked
         assert environments.max_episode_steps == limit
 
 
+@pytest.mark.parametrize("settings", [{}, {"max_episode_steps": 9}])
+def test_single_environments_judge_a_compiled_one_whose_vector_form_cannot_be_had(settings):
+    settings = Config(env_id="scripted_environments:OddForm-v0", engine="fused", **settings)
+    with closing(make_evaluation_environments(settings, 5)) as environments:
+        assert environments.num_envs == 5
+        environments.reset()
+
+
 @pytest.mark.linux
 def test_a_vector_form_without_a_time_limit_is_cut_too():
     metronomes = Metronomes()

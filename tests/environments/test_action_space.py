@@ -46,6 +46,8 @@ def test_what_has_no_form_is_refused_by_name(space):
 def test_choices_are_counted_from_the_start_of_the_space():
     assert sent(spaces.Discrete(3), [0, 2]).tolist() == [0, 2]
     assert sent(spaces.Discrete(3, start=-7), [0, 2]).tolist() == [-7, -5]
+    assert sent(spaces.Discrete(3, start=2, dtype=np.int8), [0, 2]).tolist() == [2, 4]
+    assert sent(spaces.Discrete(3, dtype=np.int8), [0, 2]).dtype == np.int8
     assert sent(spaces.MultiDiscrete([2, 5], start=[1, -3]), [[0, 4], [1, 0]]).tolist() == [[1, 1], [2, -3]]
 
 

@@ -44,6 +44,7 @@ def test_settings_come_from_an_earlier_run(tmp_path):
     settings = read_settings(str(run_dir / "config.json"))
     taken = Config(**settings)
     assert (taken.num_envs, taken.hidden_sizes, taken.learner, taken.quiet) == (2, (8, 8), "torch", False)
+    assert read_settings(str(run_dir)) == settings
     edit(run_dir / "config.json", '"num_envs": 2', '"num_envs": 0')
     with pytest.raises(UsageError, match=r"config.json is damaged: --num-envs must be between"):
         read_settings(str(run_dir / "config.json"))
@@ -66,6 +67,12 @@ def test_what_is_wrong_in_a_file_is_named_with_it(file, text, said):
         read_settings(str(file))
     assert str(caught.value).startswith(f"--settings {file}")
     assert said in str(caught.value)
+
+
+def test_an_older_word_in_a_file_does_not_count_against_a_newer_one_beside_it(file):
+    file.write_text("anneal_lr = true")
+    assert Config(**read_settings(str(file))).lr_schedule == "linear"
+    assert not Config(**read_settings(str(file)) | {"lr_schedule": "constant"}).anneals_lr
 
 
 def test_bytes_that_are_no_text_are_named(file):

@@ -48,6 +48,19 @@ class Wish:
         with closing(make_environments(one)) as environments:
             return environments.obs_size, environments.action
 
+    def vector_form_fault(self) -> str | None:
+        """Why the environment's vector form cannot be had where single environments could; it is made to see.
+
+        Its autoreset mode, and the keywords that it takes, are not known before.
+        """
+        if self.spec.entry_point is None:
+            return None
+        try:
+            make_environments(replace(self.config, engine="vector", **WITHOUT_WORKERS)).close()
+        except UsageError as error:
+            return str(error)
+        return None
+
     @cached_property
     def kernels_compute_td_py(self) -> bool:
         """See loss_check.py; compiles kernels, which can take some seconds the first time."""
@@ -113,7 +126,7 @@ REQUIREMENTS: Mapping[str, tuple[Requirement, ...]] = {
     ),
     "--learner torch": (),
 }
-"""Costly questions stand last. Which autoreset mode a vector form has is not known before it is made."""
+"""Costly questions stand last."""
 
 
 def obstacle(choice: str, wish: Wish) -> str | None:
@@ -128,6 +141,8 @@ def fastest_engine(wish: Wish) -> tuple[Any, str]:
     vector_first = config.num_envs >= VECTOR_FROM and config.autoreset_mode == "next-step"
     for engine in ("fused", "vector", "sync") if vector_first else ("fused", "sync", "vector"):
         in_the_way = obstacle(f"--engine {engine}", wish)
+        if engine == "vector" and in_the_way is None:
+            in_the_way = wish.vector_form_fault()
         if in_the_way is None:
             return engine, f"it is the fastest for these settings{out}"
         out += f"; {engine} is out: {in_the_way}"

@@ -4,6 +4,7 @@ Shapes: N environments.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from vecac.config import Config
 from vecac.engines.episodes import EpisodeTracker
 from vecac.environments.registry import find_spec
 from vecac.environments.vector import Environments, make_environments
+from vecac.errors import UsageError
 from vecac.seeding import environment_seeds, seed_sequences, torch_seed
 from vecac.transition import Episode
 
@@ -89,8 +91,10 @@ def make_evaluation_environments(
     """A good number of environments for `evaluate`: one to watch, a worker each as in training, else some."""
     limit, spec = cut_after(config), find_spec(config.env_id)
     if config.engine == "fused":  # its environments learn; Gymnasium's own are the ones to be judged by
-        has_vector_form = spec.vector_entry_point is not None and render_mode is None
-        config = replace(config, engine="vector" if has_vector_form else "sync")
+        if spec.vector_entry_point is not None and render_mode is None:
+            with suppress(UsageError):  # training has not made the vector form, and single ones do as well
+                return make_evaluation_environments(replace(config, engine="vector"), episodes)
+        config = replace(config, engine="sync")
     if config.engine == "vector" and limit is not None and spec.entry_point is not None:
         config = replace(config, engine="sync")  # a vector form takes no other limit than its own
     if render_mode:

@@ -44,7 +44,8 @@ class ActionSender:
         self._form, self._space = form, space
         self._shape = num_envs, *form.shape
         self._sent_shape = num_envs, *space.shape
-        # None where nothing has to be added: that is one operation less a step.
+        # And None where nothing has to be added: that is some operations less a step.
+        self._is_as_sent = form.kind == "discrete" and space.dtype == form.dtype
         start = getattr(space, "start", 0)
         self._start = start if np.any(start) else None
 
@@ -60,9 +61,8 @@ class ActionSender:
         if action.shape != self._shape or action.dtype.kind != ("f" if is_box else "i"):
             kind = "floats" if is_box else "integers"
             raise ValueError(f"action must be {self._shape} {kind}, not {action.shape} {action.dtype}")
-        if self._form.kind == "discrete":
-            return action if self._start is None else action + self._start
-        action = action.reshape(self._sent_shape).astype(self._space.dtype)
+        if not self._is_as_sent:
+            action = action.reshape(self._sent_shape).astype(self._space.dtype)
         if is_box:
             if not np.isfinite(action).all():
                 remedy = "lower --learning-rate or set --max-grad-norm"

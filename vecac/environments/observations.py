@@ -124,7 +124,7 @@ def _is_supported(space: Any) -> bool:
 def _has_picture(space: Any) -> bool:
     if isinstance(space, spaces.Dict | spaces.Tuple):
         return any(map(_has_picture, _parts(space)))
-    return isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) == 3
+    return isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) >= 3
 
 
 def _parts(space: Any) -> Iterable[Any]:

@@ -19,17 +19,19 @@ def read_settings(name: str) -> dict[str, Any]:
     """What a settings file says, by Config's fields.
 
     Args:
-        name: of a TOML file whose keys are settings, of a run's config.json, or of an environment for which
-            there is a file in SHIPPED.
+        name: of a TOML file whose keys are settings, of a run's folder or its config.json, or of an
+            environment for which there is a file in SHIPPED.
 
     Raises:
         UsageError: there is no such file, or it holds something else.
     """
     path = shipped_for(name) or Path(name)
+    if (path / "config.json").is_file():
+        path /= "config.json"
     if path.name == "config.json":
-        return {**saved_settings(path.parent), "quiet": False}
+        return _in_new_words({**saved_settings(path.parent), "quiet": False})
     try:
-        return checked_settings(tomllib.loads(path.read_text(encoding="utf-8")), f"--settings {name}")
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         known = sorted(file.stem for file in SHIPPED.glob("*.toml"))
         meant = nearest(name, known)
@@ -37,6 +39,14 @@ def read_settings(name: str) -> dict[str, Any]:
         raise UsageError(f"--settings {name} cannot be read ({error.strerror}): {remedy}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"--settings {name} is no TOML file: {error}") from error
+    return _in_new_words(checked_settings(settings, f"--settings {name}"))
+
+
+def _in_new_words(settings: dict[str, Any]) -> dict[str, Any]:
+    """With --lr-schedule for --anneal-lr, so that one typed beside the file counts."""
+    if settings.get("anneal_lr"):
+        settings |= {"anneal_lr": False, "lr_schedule": "linear"}
+    return settings
 
 
 def shipped_for(env_id: str) -> Path | None:
