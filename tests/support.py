@@ -40,6 +40,13 @@ class TalkingEnv(gym.Env):
     action_space = gym.spaces.Discrete(2)
 
 
+class ListingEnv(gym.Env):
+    """It shows as many numbers as it likes."""
+
+    observation_space = gym.spaces.Dict({"list": gym.spaces.Sequence(gym.spaces.Box(0, 1, (2,)))})
+    action_space = gym.spaces.Discrete(2)
+
+
 class RaisingEnv(gym.Env):
     """Raises at its third step."""
 
@@ -65,7 +72,7 @@ class StuckEnv(RaisingEnv):
         return np.zeros(2, np.float32), 1.0, False, False, {}
 
 
-for env_class in (PictureEnv, TalkingEnv, RaisingEnv, StuckEnv):
+for env_class in (PictureEnv, TalkingEnv, ListingEnv, RaisingEnv, StuckEnv):
     gym.register(env_class.__name__.replace("Env", "-v0"), env_class)
 
 

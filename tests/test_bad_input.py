@@ -153,6 +153,7 @@ def test_an_environment_whose_dependency_is_missing(refused, monkeypatch):
     [
         ("support:Picture-v0", "has the observation space Box(0, 255, (3, 3, 3), uint8): pictures are not"),
         ("support:Talking-v0", "has the observation space Text("),
+        ("support:Listing-v0", "has the observation space Dict('list': Sequence("),
     ],
 )
 @pytest.mark.parametrize("engine", ["sync", "async"])

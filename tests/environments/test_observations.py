@@ -104,6 +104,7 @@ def test_what_is_no_dict_is_named(obs):
         (spaces.Sequence(spaces.Discrete(2)), "only Box, Discrete,"),
         (spaces.Dict({"a": spaces.Text(5)}), "only Box, Discrete,"),
         (spaces.Box(0, 255, (8, 8, 3), np.uint8), "pictures are not supported"),
+        (spaces.Box(0, 255, (4, 8, 8, 1), np.uint8), "pictures are not supported"),
         (spaces.Dict({"eye": spaces.Box(0, 255, (8, 8, 1), np.uint8)}), "pictures are not supported"),
         (spaces.Box(0, 1, (0,)), "there is nothing in it to learn from"),
         (spaces.Dict({}), "there is nothing in it to learn from"),

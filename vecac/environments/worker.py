@@ -94,7 +94,7 @@ class GuardedEnv(gym.Wrapper[Observation, Any, Observation, Any]):
         self._shape = self.shown_space.shape if self._is_flat else None
         self._dtype = self.shown_space.dtype
         self._first_obs: Observation | None = None
-        if not self._is_flat:
+        if not self._is_flat and self.shown_space.is_np_flattenable:  # what is not is refused by single.py
             self.observation_space = gym.spaces.Box(-np.inf, np.inf, (flatdim(self.shown_space),), np.float32)
 
     def reset(
