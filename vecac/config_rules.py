@@ -49,7 +49,7 @@ def _between(low: float, high: float) -> Rule:
     return lambda value: low <= value <= high, f"between {low:,} and {high:,}"
 
 
-_COUNT_LIMIT = 10**15
+_COUNT_LIMIT = 10**18
 """More env steps than anyone takes, and few enough for the 64 bits of whoever counts them."""
 _POSITIVE: Rule = (lambda value: value > 0, "greater than 0")
 _FRACTION: Rule = (lambda value: 0 <= value <= 1, "between 0 and 1")
