@@ -33,7 +33,9 @@ class Config(RecordingSettings, RunSettings, LearningSettings, EnvironmentSettin
             value = _converted(getattr(self, name), hint)
             object.__setattr__(self, name, value)
             _check_type(name, value, hint)
-            if type(value) is int and abs(value) >= 2**63 and hint is not int:  # which torch does not take
+            if (
+                type(value) is int and abs(value) >= 2**63 and float in _kinds(hint)
+            ):  # which torch does not take
                 object.__setattr__(self, name, float(value))
         for name, (holds, wanted) in RANGES.items():
             value = getattr(self, name)
@@ -124,9 +126,14 @@ def _converted(value: Any, hint: Any) -> Any:
         item = get_args(hint)[0]
         values = value if isinstance(value, tuple | list) else (value,)
         return tuple(_converted(one, item) for one in values)
-    if int in (hint, *get_args(hint)) and isinstance(value, float) and value.is_integer():
+    if int in _kinds(hint) and isinstance(value, float) and value.is_integer():
         return int(value)
     return value
+
+
+def _kinds(hint: Any) -> tuple[Any, ...]:
+    """What a field's annotation admits."""
+    return get_args(hint) if isinstance(hint, types.UnionType) else (get_origin(hint) or hint,)
 
 
 def _check_type(name: str, value: object, hint: Any) -> None:
@@ -139,7 +146,7 @@ def _check_type(name: str, value: object, hint: Any) -> None:
         for item in value:
             _check_type(name, item, get_args(hint)[0])
         return
-    allowed = get_args(hint) if isinstance(hint, types.UnionType) else (get_origin(hint) or hint,)
+    allowed = _kinds(hint)
     if float in allowed:
         allowed = (*allowed, int)
     is_bool = isinstance(value, bool)
