@@ -117,8 +117,8 @@ GENERATED = {
         "metrics": metric_table,
     },
     "docs/architecture.md": {"tree": tree},
-    "docs/scores.md": {"scores": figures.scores},
-    "README.md": {"speed": lambda: figures.engines(short=True)},
+    "docs/scores.md": {"scores": figures.scores, "ppo": figures.against_ppo},
+    "README.md": {"speed": lambda: figures.engines(short=True), "scores": figures.scores_in_short},
     "docs/performance.md": {
         "engines": lambda: figures.engines(short=False),
         "peers": figures.peers,

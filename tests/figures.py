@@ -1,11 +1,12 @@
 """The tables of speed on the pages, made from benchmarks/records: no figure there is typed by hand."""
 
 import json
+from itertools import zip_longest
 from pathlib import Path
 
 RECORDS = Path(__file__).parents[1] / "benchmarks" / "records"
 
-SHORT = ["sync 1", "sync 16", "vector 4096"]
+SHORT = ["sync 16", "vector 4096"]
 SHORT_FUSED = [(16, 1), (4096, 2)]
 LONG = [
     *("sync 1", "sync 16", "sync 64", "sync 256"),
@@ -44,7 +45,8 @@ def engines(short):
     rows = {row["name"]: row for row in measured["rows"]}
     lines = [
         f"Env steps a second on CartPole-v1 ({provenance(measured)}), where the",
-        f"notebook's loop, from which vecac grew, made {rows['notebook']['median']:,.0f}:",
+        f"notebook's loop, from which vecac grew, made {rows['notebook']['median']:,.0f}"
+        + (" ([how, and beside others](docs/performance.md)):" if short else ":"),
         "",
         "| engine, copies | environments alone | training by torch | training | training x notebook |",
         "| --- | --- | --- | --- | --- |",
@@ -113,19 +115,16 @@ ZOO = {
 """What the Zoo publishes of its A2C, one run each; it has no such number of env steps for LunarLander."""
 
 
-def score_rows():
-    """By name, of the newest record that has it, with that record."""
-    found = {}
-    for path in sorted(RECORDS.glob("scores__*.json")):
-        measured = json.loads(path.read_text())
-        if measured["settings"]["against"] == "a2c":
-            found |= {row["name"]: (row, measured) for row in measured["rows"]}
-    return found
+def score_rows(against):
+    """By name, of the newest record that has it beside this peer."""
+    records = [json.loads(path.read_text()) for path in sorted(RECORDS.glob("scores__*.json"))]
+    rows = [row for each in records if each["settings"]["against"] == against for row in each["rows"]]
+    return {row["name"]: row for row in rows}
 
 
 def scores():
     """Greedy returns of vecac's shipped settings beside Stable-Baselines3's A2C, from scores.py."""
-    rows = score_rows()
+    rows = score_rows("a2c")
     lines = [
         "| environment, env steps | Zoo's A2C, published | Stable-Baselines3's A2C | vecac | worst seed "
         "| difference | seconds, theirs | ours | ours / theirs |",
@@ -136,7 +135,7 @@ def scores():
         if name not in rows:
             lines.append(f"{first} not measured | | | | | | |")
             continue
-        row, _ = rows[name]
+        row = rows[name]
         ours, theirs = row["trainers"]["vecac"], row["trainers"]["a2c"]
         low, high = row["greedy_difference"]["interval"]
         difference = f"{row['greedy_difference']['mean']:+,.1f} ({low:+,.1f} to {high:+,.1f})"
@@ -151,3 +150,36 @@ def scores():
 def with_interval(summary):
     low, high = summary["greedy_interval"]
     return f"{summary['greedy_mean']:,.1f} ({low:,.1f} to {high:,.1f}; {summary['seeds']} seeds)"
+
+
+def scores_in_short():
+    """Two environments a line: mean greedy returns, and the share of the time."""
+    rows = score_rows("a2c")
+    measured = [(name, rows[name], rows[name]["trainers"]) for name in ZOO if name in rows]
+    cells = [
+        f"{name} | {by['a2c']['greedy_mean']:,.1f} | {by['vecac']['greedy_mean']:,.1f} "
+        f"| {row['seconds_ratio']:.2f}"
+        for name, row, by in measured
+    ]
+    half = -(-len(cells) // 2)
+    pairs = zip_longest(cells[:half], cells[half:], fillvalue=" | | |")
+    return [
+        "| environment, env steps | A2C | vecac | time " * 2 + "|",
+        "| --- | --- | --- | --- " * 2 + "|",
+        *(f"| {left} | {right} |" for left, right in pairs),
+    ]
+
+
+def against_ppo():
+    """Seconds of training to a mean return, beside Stable-Baselines3's PPO with its Zoo's settings."""
+    lines = ["| environment | mean return | PPO, seconds | vecac, seconds |", "| --- | --- | --- | --- |"]
+    for row in score_rows("ppo").values():
+        theirs, ours = (until_score(row["trainers"][name]) for name in ("ppo", "vecac"))
+        lines.append(f"| {row['env_id']} | {row['score']:,.0f} | {theirs} | {ours} |")
+    return lines
+
+
+def until_score(summary):
+    reached = f"{summary['reached_score']} of {summary['seeds']}"
+    seconds = summary["score_at_seconds"]
+    return f"none of {summary['seeds']} seeds" if seconds is None else f"{seconds:,.0f} ({reached} seeds)"
