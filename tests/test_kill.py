@@ -26,7 +26,7 @@ CASES = {
     "fused": ("--engine", "fused", "--total-timesteps", "3000000"),
     "gaussian": (
         *("--env-id", "Pendulum-v1", "--norm-obs", "--norm-reward", "--normalize-advantage"),
-        *("--hidden-sizes", "16", "16", "--optimizer", "rmsprop", "--total-timesteps", "12000"),
+        *("--hidden-sizes", "16", "16", "--optimizer", "rmsprop", "--total-timesteps", "30000"),
     ),
     "mujoco": (
         *("--env-id", "Hopper-v5", "--norm-obs", "--norm-reward", "--separate-critic", "--num-envs", "4"),
@@ -138,9 +138,10 @@ def test_a_killed_run_that_is_resumed_ends_bit_for_bit_alike(
     logs.mkdir()
     arguments = (*COMMON, *CASES[case], "--log-dir", logs)
     for _ in range(1 + seed // len(CASES) % 3):  # once, twice or three times
-        if not kill(arguments, logs, rng, seconds):
-            break
+        was_killed = kill(arguments, logs, rng, seconds)
         (run_dir,) = logs.glob("[!.]*")
+        if not was_killed:
+            break
         assert checkpoint.load(run_dir / "checkpoints" / "latest.pt")["env_steps"] >= 0
         arguments = ("--resume", run_dir)
     code, _, stderr = run("-m", "vecac.train", "--resume", run_dir)
