@@ -127,9 +127,16 @@ GENERATED = {
 }
 
 
+SETTINGS = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("vecac/settings/*.toml"))
+"""Whose comments are generated."""
+
+
 def renewed(page):
     """A page's text with what is generated in it as it should be."""
     text = (ROOT / page).read_text()
+    if page in SETTINGS:
+        said = [line for line in text.splitlines() if not line.startswith("#")]
+        return "\n".join([*figures.scores_of(Path(page).stem), *said, ""])
     for name, make in GENERATED[page].items():
         begin, end = re.search(rf"<!-- {name}: .*-->\n", text), f"<!-- end of {name} -->"
         head, tail = text[: begin.end()], text[text.index(end) :]
@@ -144,7 +151,7 @@ def extras():
 
 
 def main():
-    for page in GENERATED:
+    for page in (*GENERATED, *SETTINGS):
         (ROOT / page).write_text(renewed(page))
     return 0
 

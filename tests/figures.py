@@ -152,6 +152,18 @@ def with_interval(summary):
     return f"{summary['greedy_mean']:,.1f} ({low:,.1f} to {high:,.1f}; {summary['seeds']} seeds)"
 
 
+def scores_of(env_id):
+    """What its settings file says of them, as comments."""
+    rows = [row for row in score_rows("a2c").values() if row["env_id"] == env_id]
+    if not rows:
+        return [f"# For {env_id}; not scored."]
+    lines = [f"# For {env_id}. Greedy return of the last parameters, beside others in docs/scores.md:"]
+    for row in rows:
+        steps = row["name"].removeprefix(f"{env_id}, ")
+        lines.append(f"# {with_interval(row['trainers']['vecac'])} after {steps} env steps.")
+    return lines
+
+
 def scores_in_short():
     """Two environments a line: mean greedy returns, and the share of the time."""
     rows = score_rows("a2c")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import documents
 import pytest
-from documents import GENERATED, PAGES, ROOT, extras, renewed
+from documents import GENERATED, PAGES, ROOT, SETTINGS, extras, renewed
 from support import run
 
 from vecac import train
@@ -171,7 +171,7 @@ def test_every_flag_that_a_page_names_is_one(page):
     assert set(mentioned) <= names | FOREIGN_FLAGS
 
 
-@pytest.mark.parametrize("page", GENERATED)
+@pytest.mark.parametrize("page", [*GENERATED, *SETTINGS])
 def test_what_is_taken_from_the_code_is_as_the_code_has_it(page):
     assert (ROOT / page).read_text() == renewed(page), "python tests/documents.py writes it anew"
 
