@@ -152,6 +152,24 @@ def test_a_checkpoint_whose_content_does_not_fit(not_evaluated, run_dir, changes
     assert not_evaluated(run_dir).startswith(f"checkpoint {path} does not fit this vecac: ")
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"clip_obs": "x", "norm_obs": True},
+        {"hidden_sizes": (10**6,)},
+        {"hidden_sizes": 8},
+        {"activation": "gelu"},
+        {"obs_size": "4"},
+        {"action": {"kind": "no", "sizes": (2,)}},
+        {"action": {"kind": "discrete"}},
+    ],
+)
+def test_a_network_that_cannot_be_built(not_evaluated, run_dir, changes):
+    _, _, content = load_policy(run_dir, "latest")
+    path = rewrite(run_dir, network_spec=content["network_spec"] | changes)
+    assert not_evaluated(run_dir).startswith(f"checkpoint {path} does not fit this vecac: ")
+
+
 def test_an_environment_that_is_no_longer_there(not_evaluated, run_dir):
     settings = Config(env_id="Vanished-v0").to_dict()
     rewrite(run_dir, config=settings)

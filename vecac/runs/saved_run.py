@@ -5,12 +5,13 @@ Whatever loads torch is imported inside the functions: a command that only parse
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vecac.algorithm.schedule import rates_at
 from vecac.config import Config, require_fields
+from vecac.config_parts import NetworkSettings
 from vecac.config_rules import flag, typed
 from vecac.engines.device_faults import device_error
 from vecac.errors import EnvironmentFault, UsageError
@@ -173,7 +174,12 @@ def _spec_of(config: Config, content: Mapping[str, Any]) -> "NetworkSpec":
 
     if content["format_version"] == 1:
         return network_spec(config, *Wish(config).form)
-    return NetworkSpec.from_dict(content["network_spec"])
+    spec = NetworkSpec.from_dict(content["network_spec"])
+    try:
+        Config(**{field.name: getattr(spec, field.name) for field in fields(NetworkSettings)})
+    except UsageError as error:
+        raise ValueError(f"its network cannot be built: {error}") from error
+    return spec
 
 
 def _changes(wanted: Mapping[str, Any], saved: Config) -> dict[str, Any]:
