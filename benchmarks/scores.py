@@ -12,7 +12,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -45,7 +45,7 @@ class Options:
     jobs: int = 0
     """Runs at a time, each on one thread; 0 is as many as there are cores."""
     json: Path | None = None
-    """File for the whole record: where and how it was measured, and every run."""
+    """File for the whole record: where and how it was measured, and every run; written after each seed."""
 
     def __post_init__(self) -> None:
         require_record_file(self.json)
@@ -112,21 +112,18 @@ def _mean_of_100(row: dict[str, str]) -> float | None:
     return float(row["rollout/ep_rew_mean"]) if float(row["rollout/episodes"]) >= 100 else None
 
 
-def measure(options: Options) -> list[dict[str, Any]]:
-    """A row a task: the summary, and the runs of each trainer."""
+def measure(options: Options) -> Iterator[list[dict[str, Any]]]:
+    """A row a task, the summary and the runs of each trainer; anew after each seed that both have had."""
     trainers = ["vecac"] if options.against == "nobody" else ["vecac", options.against]
     jobs = list(product(options.tasks, range(1, options.seeds + 1), trainers))
     until_score = options.against == "ppo"
+    runs: dict[Task, dict[str, list[dict[str, Any]]]] = {}
     with ThreadPoolExecutor(options.jobs or usable_cores()) as pool:
-        runs = list(pool.map(lambda job: run_job(job[0], job[2], job[1], until_score), jobs))
-    rows = []
-    for task in options.tasks:
-        by_trainer: dict[str, list[dict[str, Any]]] = {trainer: [] for trainer in trainers}
-        for (of_task, _, trainer), run in zip(jobs, runs, strict=True):
-            if of_task == task:
-                by_trainer[trainer].append(run)
-        rows.append(summarize_task(task, by_trainer))
-    return rows
+        results = pool.map(lambda job: run_job(job[0], job[2], job[1], until_score), jobs)
+        for (task, _, trainer), run in zip(jobs, results, strict=True):
+            runs.setdefault(task, {name: [] for name in trainers})[trainer].append(run)
+            if trainer == trainers[-1]:
+                yield [summarize_task(of_task, by_trainer) for of_task, by_trainer in runs.items()]
 
 
 def format_report(record: dict[str, Any]) -> str:
@@ -151,9 +148,10 @@ def _command(options: Options) -> int:
         "interval by Student's t, and the worst seed; seconds: of training, median over seeds; to score: how "
         "many seeds reached the score in training, and the median of their seconds until then",
     ]
-    record = make_record("scores", options, {}, measure(options), notes)
+    for rows in measure(options):
+        record = make_record("scores", options, {}, rows, notes)
+        write_record(record, options.json)
     print(format_report(record), flush=True)
-    write_record(record, options.json)
     return 0
 
 

@@ -106,9 +106,23 @@ def test_a_small_measurement_of_both(tmp_path, monkeypatch, capsys):
 @pytest.mark.skipif(importlib.util.find_spec("stable_baselines3") is None, reason="no peers")
 def test_a_small_measurement_of_the_time_to_a_score(monkeypatch):
     monkeypatch.setattr(scores, "AGAINST_PPO", (Task("CartPole-v1", 20_000, 20.0),))
-    (row,) = scores.measure(scores.Options(seeds=1, against="ppo"))
+    ((row,),) = scores.measure(scores.Options(seeds=1, against="ppo"))
     for trainer in ("vecac", "ppo"):
         (run,) = row["trainers"][trainer]["runs"]
         assert run["env_steps"] < 20_000
         assert run["greedy_mean"] is None
         assert 0 < run["score_at_seconds"] <= run["seconds"] + 1e-3
+
+
+def test_a_series_that_is_cut_off_keeps_the_seeds_it_has_had(tmp_path, monkeypatch):
+    """Some series take hours; run 3 of 4 fails here, so that one seed of two is whole."""
+    monkeypatch.setattr(scores, "find_spec", lambda name: "installed")
+    monkeypatch.setattr(scores, "TASKS", (Task("CartPole-v1", 4000, 15.0),))
+    left = iter([{"greedy_mean": 9.0}, {"greedy_mean": 8.0}])
+    run = {"seconds": 1.0, "env_steps_per_s": 1.0, "score_at_seconds": None, "score_at_env_steps": None}
+    monkeypatch.setattr(scores, "run_job", lambda *job: {**run, **next(left)})
+    record = tmp_path / "record.json"
+    with pytest.raises(RuntimeError, match="StopIteration"):  # a third run, which there is not
+        scores.main(["--seeds", "2", "--jobs", "1", "--json", str(record)])
+    (row,) = json.loads(record.read_text())["rows"]
+    assert [len(row["trainers"][trainer]["runs"]) for trainer in ("vecac", "a2c")] == [1, 1]
