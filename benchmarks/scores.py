@@ -37,7 +37,7 @@ class Options:
     """Train with vecac's shipped settings and with a peer's in the same environments; report both."""
 
     envs: tuple[str, ...] = ()
-    """Environments; left out, all that there are."""
+    """Environments, or tasks as tables name them ("LunarLander-v3, 3 M"); left out, all that there are."""
     seeds: int = 5
     """Seeds of each: 1 to this number."""
     against: Literal["a2c", "ppo", "nobody"] = "a2c"
@@ -52,10 +52,10 @@ class Options:
         for name, least in (("seeds", 1), ("jobs", 0)):
             if getattr(self, name) < least:
                 raise UsageError(f"{flag(name)} must be {least} or more, not {getattr(self, name)}")
-        known = {task.env_id for task in _tasks_against(self.against)}
+        known = {name for task in _tasks_against(self.against) for name in (task.env_id, task.name)}
         for env_id in self.envs:
             if env_id not in known:
-                raise UsageError(f"--envs {env_id} is none of {', '.join(sorted(known))}")
+                raise UsageError(f"--envs {env_id} is none of {'; '.join(sorted(known))}")
         if self.against != "nobody" and find_spec("stable_baselines3") is None:
             raise UsageError(
                 "stable_baselines3 is not installed: pip install -c constraints.txt -e '.[peers,envs]'"
@@ -64,7 +64,8 @@ class Options:
     @property
     def tasks(self) -> list[Task]:
         """What is to be trained."""
-        return [task for task in _tasks_against(self.against) if task.env_id in self.envs or not self.envs]
+        tasks = _tasks_against(self.against)
+        return [task for task in tasks if not self.envs or {task.env_id, task.name} & set(self.envs)]
 
 
 def _tasks_against(peer: str) -> Sequence[Task]:

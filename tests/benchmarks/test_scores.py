@@ -81,6 +81,17 @@ def test_wrong_options_are_named(options, said):
         scores.Options(**options)
 
 
+@pytest.mark.parametrize(
+    ("envs", "names"),
+    [
+        (("LunarLander-v3",), ["LunarLander-v3, 1 M", "LunarLander-v3, 3 M"]),
+        (("LunarLander-v3, 3 M", "Acrobot-v1"), ["Acrobot-v1, 500 k", "LunarLander-v3, 3 M"]),
+    ],
+)
+def test_tasks_are_chosen_by_their_environment_or_their_name(envs, names):
+    assert [task.name for task in scores.Options(envs=envs, against="nobody").tasks] == names
+
+
 def test_a_peer_that_is_missing_is_named(monkeypatch):
     monkeypatch.setattr(scores, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match="stable_baselines3 is not installed"):
