@@ -39,7 +39,9 @@ class Options:
     envs: tuple[str, ...] = ()
     """Environments, or tasks as tables name them ("LunarLander-v3, 3 M"); left out, all that there are."""
     seeds: int = 5
-    """Seeds of each: 1 to this number."""
+    """How many seeds of each."""
+    seed: int = 1
+    """The first of them; a series that takes too long can be measured in parts."""
     against: Literal["a2c", "ppo", "nobody"] = "a2c"
     """Whom of Stable-Baselines3 to put beside vecac; with ppo, the time to a score is measured."""
     jobs: int = 0
@@ -49,7 +51,7 @@ class Options:
 
     def __post_init__(self) -> None:
         require_record_file(self.json)
-        for name, least in (("seeds", 1), ("jobs", 0)):
+        for name, least in (("seeds", 1), ("seed", 1), ("jobs", 0)):
             if getattr(self, name) < least:
                 raise UsageError(f"{flag(name)} must be {least} or more, not {getattr(self, name)}")
         known = {name for task in _tasks_against(self.against) for name in (task.env_id, task.name)}
@@ -116,7 +118,8 @@ def _mean_of_100(row: dict[str, str]) -> float | None:
 def measure(options: Options) -> Iterator[list[dict[str, Any]]]:
     """A row a task, the summary and the runs of each trainer; anew after each seed that both have had."""
     trainers = ["vecac"] if options.against == "nobody" else ["vecac", options.against]
-    jobs = list(product(options.tasks, range(1, options.seeds + 1), trainers))
+    seeds = range(options.seed, options.seed + options.seeds)
+    jobs = list(product(options.tasks, seeds, trainers))
     until_score = options.against == "ppo"
     runs: dict[Task, dict[str, list[dict[str, Any]]]] = {}
     with ThreadPoolExecutor(options.jobs or usable_cores()) as pool:

@@ -4,6 +4,8 @@ import json
 from itertools import zip_longest
 from pathlib import Path
 
+from score_rows import Task, summarize_task
+
 RECORDS = Path(__file__).parents[1] / "benchmarks" / "records"
 
 SHORT = ["sync 16", "vector 4096"]
@@ -116,10 +118,21 @@ ZOO = {
 
 
 def score_rows(against):
-    """By name, of the newest record that has it beside this peer."""
-    records = [json.loads(path.read_text()) for path in sorted(RECORDS.glob("scores__*.json"))]
-    rows = [row for each in records if each["settings"]["against"] == against for row in each["rows"]]
-    return {row["name"]: row for row in rows}
+    """By name, of the newest record that has it beside this peer, and those that go on with its seeds."""
+    rows = {}
+    for path in sorted(RECORDS.glob("scores__*.json")):
+        record = json.loads(path.read_text())
+        for row in record["rows"] if record["settings"]["against"] == against else ():
+            name = row["name"]
+            rows[name] = row if record["settings"].get("seed", 1) == 1 else joined(rows[name], row)
+    return rows
+
+
+def joined(row, more):
+    """A row of the runs of both."""
+    task = Task(row["env_id"], row["env_steps"], row["score"])
+    runs = {name: [*own["runs"], *more["trainers"][name]["runs"]] for name, own in row["trainers"].items()}
+    return summarize_task(task, runs)
 
 
 def scores():

@@ -6,6 +6,7 @@ import json
 import pytest
 
 pytest.importorskip("scipy", reason="the intervals' package is not installed")
+import figures
 import score_rows
 import scores
 from score_rows import Task, difference, interval, summarize_task
@@ -74,6 +75,7 @@ def test_every_task_has_settings(task):
     [
         ({"envs": ("Nowhere-v0",)}, "--envs Nowhere-v0 is none of"),
         ({"seeds": 0}, "--seeds must be 1 or more"),
+        ({"seed": 0}, "--seed must be 1 or more"),
     ],
 )
 def test_wrong_options_are_named(options, said):
@@ -137,3 +139,16 @@ def test_a_series_that_is_cut_off_keeps_the_seeds_it_has_had(tmp_path, monkeypat
         scores.main(["--seeds", "2", "--jobs", "1", "--json", str(record)])
     (row,) = json.loads(record.read_text())["rows"]
     assert [len(row["trainers"][trainer]["runs"]) for trainer in ("vecac", "a2c")] == [1, 1]
+
+
+def test_a_series_in_two_parts_is_one_row(tmp_path, monkeypatch):
+    for name, seed, greedy in (("1", 1, [5.0, 7.0]), ("seeds-3", 3, [9.0])):
+        runs = [run_of(number, 1.0) | {"seed": seed + i} for i, number in enumerate(greedy)]
+        row = score_rows.summarize_task(Task("Some-v0", 10, 6.0), {"vecac": runs, "a2c": runs[:1]})
+        record = {"settings": {"against": "a2c", "seed": seed}, "rows": [row]}
+        (tmp_path / f"scores__Some-v0__{name}.json").write_text(json.dumps(record))
+    monkeypatch.setattr(figures, "RECORDS", tmp_path)
+    (row,) = figures.score_rows("a2c").values()
+    ours = row["trainers"]["vecac"]
+    assert [each["seed"] for each in ours["runs"]] == [1, 2, 3]
+    assert (ours["greedy_mean"], ours["seeds"], ours["greedy_worst"]) == (7.0, 3, 5.0)
