@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import vecac
+from vecac.cores import usable_cores
 from vecac.errors import UsageError
 from vecac.runs.run_folder import git_commit, write_json
 
@@ -22,13 +23,6 @@ def summarize(numbers: Sequence[float]) -> dict[str, float] | None:
     if not numbers:
         return None
     return {"median": statistics.median(numbers), "min": min(numbers), "max": max(numbers)}
-
-
-def usable_cores() -> int:
-    """CPUs that this process, and so each that it starts, may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def require_record_file(path: Path | None) -> None:

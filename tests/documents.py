@@ -16,11 +16,13 @@ from typing import Literal, get_args, get_origin, get_type_hints
 import figures
 from test_layout import floor, module_of
 
+from vecac.compare import CompareOptions
 from vecac.config import GROUPS
 from vecac.config_rules import flag
 from vecac.engines.capabilities import REQUIREMENTS
 from vecac.evaluate import EvaluateOptions
 from vecac.recording.metrics import METRICS
+from vecac.study import StudyOptions
 from vecac.train import TrainOptions
 
 ROOT = Path(__file__).parents[1]
@@ -54,6 +56,12 @@ def flag_table(options, groups):
         doc = re.search(rf'\n    {field.name}: .*\n    """(.*)"""', source).group(1)
         rows.append(f"| `{name}` | {default} | {doc} |")
     return rows
+
+
+def own_flags(options, base):
+    """The table of what `options` has beyond the dataclass that it extends."""
+    inherited = {flag(name) for name in base.__dataclass_fields__}
+    return [row for row in flag_table(options, {}) if re.split(r"[` ,]+", row)[1] not in inherited]
 
 
 def metric_table():
@@ -113,6 +121,8 @@ GENERATED = {
     "docs/reference.md": {
         "train": lambda: flag_table(TrainOptions, GROUPS),
         "evaluate": lambda: flag_table(EvaluateOptions, {}),
+        "study": lambda: own_flags(StudyOptions, TrainOptions),
+        "compare": lambda: flag_table(CompareOptions, {}),
         "requirements": requirement_table,
         "metrics": metric_table,
     },

@@ -15,12 +15,15 @@ from support import run
 
 from vecac import train
 from vecac.__main__ import COMMANDS
+from vecac.compare import CompareOptions
 from vecac.config import ALIASES, GROUPS, Config
 from vecac.config_rules import flag
 from vecac.evaluate import EvaluateOptions
 from vecac.runs.run_folder import Result
 from vecac.shell.flags import parse_flags
 from vecac.shell.summary import describe_start
+from vecac.studies.variation import parse_variations
+from vecac.study import StudyOptions
 
 README = (ROOT / "README.md").read_text()
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -33,8 +36,14 @@ NAMES = (
     "mypy",
     "pre-commit",
     "vecac-train",
-    "vecac-evaluate",
+    "vecac-study",
 )
+OPTIONS = {
+    "vecac.train": train.TrainOptions,
+    "vecac.evaluate": EvaluateOptions,
+    "vecac.study": StudyOptions,
+    "vecac.compare": CompareOptions,
+}
 FOREIGN_FLAGS = {"--help", "--version", "--logdir", "--check", "--norm-adv"}
 
 
@@ -69,11 +78,12 @@ def parse_python(words):
     if words[1:3] == ["-m", "vecac"]:
         assert not words[3:] or words[3] in COMMANDS
     elif words[1:2] == ["-m"]:
-        options = {"vecac.train": train.TrainOptions, "vecac.evaluate": EvaluateOptions}[words[2]]
+        options = OPTIONS[words[2]]
         # A seed is a number, whatever stands for it on the page.
         arguments = ["1" if word in ("S",) else word for word in words[3:]]
         if arguments:
-            parse(options, arguments, GROUPS if options is train.TrainOptions else {})
+            values = parse(options, arguments, GROUPS if issubclass(options, Config) else {})
+            assert parse_variations(getattr(values, "vary", ())) or "--vary" not in arguments
     else:
         program = ROOT / words[1]
         assert program.is_file()
@@ -116,7 +126,7 @@ PARSERS = {
     "pip": parse_pip,
     "tensorboard": parse_tensorboard,
     "vecac-train": parse_script,
-    "vecac-evaluate": parse_script,
+    "vecac-study": parse_script,
     "pre-commit": lambda words: (ROOT / ".pre-commit-config.yaml").is_file(),
 }
 
@@ -158,11 +168,7 @@ def test_the_two_commands_stand_as_promised():
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_every_flag_that_a_page_names_is_one(page):
-    names = {
-        flag(field.name)
-        for options in (train.TrainOptions, EvaluateOptions)
-        for field in dataclasses.fields(options)
-    }
+    names = {flag(field.name) for options in OPTIONS.values() for field in dataclasses.fields(options)}
     for benchmark in ("steps_per_sec", "time_to_solve", "peers", "learning_curve", "scores"):
         fields = dataclasses.fields(importlib.import_module(benchmark).Options)
         names |= {flag(field.name) for field in fields}

@@ -15,6 +15,8 @@ def test_it_says_which_commands_there_are(capsys, arguments):
     for command in (
         "python -m vecac.train ",
         "python -m vecac.evaluate ",
+        "python -m vecac.study ",
+        "python -m vecac.compare ",
         "python benchmarks/steps_per_sec.py ",
     ):
         (line,) = [line for line in stdout.splitlines() if line.startswith(command)]
@@ -35,10 +37,10 @@ def test_a_command_is_run_with_what_follows(monkeypatch, command):
     assert seen == [["--seed", "3"]]
 
 
-@pytest.mark.parametrize("argument", ["study", "--num-envs", ""])
+@pytest.mark.parametrize("argument", ["studies", "--num-envs", ""])
 def test_a_command_that_there_is_not(capsys, argument):
     message = explained(main([argument]), *capsys.readouterr())
-    assert message == f"there is no command {argument!r}: use train or evaluate"
+    assert message == f"there is no command {argument!r}: use train, evaluate, study, compare"
 
 
 def test_in_processes_of_their_own():

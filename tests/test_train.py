@@ -193,7 +193,7 @@ def test_a_run_with_nothing_left_to_train_is_evaluated_again(small, capsys):
 def test_a_run_that_is_running_is_not_gone_on_with(small):
     result = train(replace(small, total_timesteps=100))
     before = (result.run_dir / "result.json").read_bytes()
-    with locked(result.run_dir), pytest.raises(UsageError, match="that run is still running"):
+    with locked(result.run_dir), pytest.raises(UsageError, match="it is still running"):
         resume(result.run_dir)
     assert (result.run_dir / "result.json").read_bytes() == before
 

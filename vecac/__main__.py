@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 import vecac
 
-COMMANDS = ("train", "evaluate")
+COMMANDS = ("train", "evaluate", "study", "compare")
 
 OVERVIEW = f"""{vecac.__doc__}
 
 python -m vecac.train                 train on copies of a Gymnasium environment
 python -m vecac.evaluate logs/<run>   play episodes with the policy of a run
+python -m vecac.study                 train by many settings with many seeds
+python -m vecac.compare logs/<study>  compare it with others, seed by seed
 python benchmarks/steps_per_sec.py    measure speed, in a checkout
 
 Each of them shows its flags with --help."""
@@ -26,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         exit_code: int = importlib.import_module(f"vecac.{command}").main(arguments[1:])
         return exit_code
     if command not in ("-h", "--help", "--version"):
-        print(f"error: there is no command {command!r}: use {' or '.join(COMMANDS)}", file=sys.stderr)
+        print(f"error: there is no command {command!r}: use {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
     print(f"vecac {vecac.__version__}" if command == "--version" else OVERVIEW)
     return 0

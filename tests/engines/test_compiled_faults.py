@@ -77,7 +77,7 @@ def test_it_is_named_within_a_rollout_and_ends_all_threads(index, num_threads, w
     with make(num_threads) as engine:
         engine.reset()
         engine.iterate(1)
-        engine._memory.environments["state"][index, 0] = what
+        engine.memory.environments["state"][index, 0] = what
         error = assert_raises_soon(EnvironmentFault, engine.iterate, 100)
         assert str(error).startswith(f"compiled environment {index} {said}")
         assert engine.env_steps in (10 * 256, 20 * 256)
@@ -99,7 +99,7 @@ def test_what_is_raised_at_a_reset_is_named():
 
 def torn(engine, tmp_path):
     """The state after one environment has raised in mid-rollout."""
-    engine._memory.environments["state"][200, 0] = RAISE
+    engine.memory.environments["state"][200, 0] = RAISE
     with pytest.raises(EnvironmentFault):
         engine.iterate(1)
     state = saved(engine, tmp_path)
@@ -110,34 +110,34 @@ def torn(engine, tmp_path):
 def test_a_torn_rollout_is_not_gone_on_from(tmp_path):
     with make() as engine, make() as other, make() as again, make() as later:
         engine.reset()
-        first = engine._memory.environments["state"].copy()
+        first = engine.memory.environments["state"].copy()
         engine.iterate(1)
         assert engine.state_dict()["engine"]["episodes"] is not None
         state = torn(engine, tmp_path)
         for resumed in (other, again):
             resumed.load_state_dict(state)
             assert (resumed.env_steps, resumed.updates) == (2560, 1)
-        states = other._memory.environments["state"]
-        assert np.array_equal(states, again._memory.environments["state"])
+        states = other.memory.environments["state"]
+        assert np.array_equal(states, again.memory.environments["state"])
         assert not np.isin(states[:, 0], first[:, 0]).any()
         assert not states[:, 1].any()
         restarted = states[:, 0].copy()
         assert other.iterate(1).last_update is not None
         later.load_state_dict(torn(other, tmp_path))
-        assert not np.isin(later._memory.environments["state"][:, 0], restarted).any()
+        assert not np.isin(later.memory.environments["state"][:, 0], restarted).any()
 
 
 def test_sound_environments_are_not_blamed():
     with make(num_envs=8) as engine:
         engine.reset()
         engine.iterate(1)
-        records = engine._memory.environments
+        records = engine.memory.environments
         assert find_fault(FRAGILE, records, np.zeros(3, fused.EPISODE)) is None
         records["state"][3, 0] = RAISE  # where no step was taken
         assert find_fault(FRAGILE, records, np.zeros(0, fused.EPISODE)) is None
         assert "environment 3 raised" in find_fault(FRAGILE, records, records[:0], ValueError())
         records["state"][3, 0] = 0.0
-        engine._memory.model.parameters["fc1_bias"][:] = math.nan
+        engine.memory.model.parameters["fc1_bias"][:] = math.nan
         report = engine.iterate(5)
         assert report.diverged
         assert engine.updates == 2

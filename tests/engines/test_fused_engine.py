@@ -46,7 +46,7 @@ class Replay:
 
     def __init__(self, engine, env_id, time_limit):
         self.engine, self.compiled = engine, ENVIRONMENTS[env_id]
-        self.records = engine._memory.environments.copy()
+        self.records = engine.memory.environments.copy()
         self.envs = [gym.make(env_id, max_episode_steps=time_limit) for _ in self.records]
         for env, record in zip(self.envs, self.records, strict=True):
             env.reset(seed=0)
@@ -124,7 +124,7 @@ def test_rollout_and_gradient_are_those_of_gymnasium_and_torch(env_id, shape, op
     rows, episodes = replay.rollout(num_steps, engine.env_steps)
     report = engine.iterate(1)
     assert list(report.episodes) == episodes
-    for env, record in zip(replay.envs, engine._memory.environments, strict=True):
+    for env, record in zip(replay.envs, engine.memory.environments, strict=True):
         assert np.array_equal(np.array(env.unwrapped.state, np.float64), record["state"])  # to the last bit
     terms, gradient, value, target = reference(engine.network, rows, engine._shared._settings)
     assert_gradients_close(engine._shared.gradient(), gradient)
@@ -157,14 +157,14 @@ def test_100_000_env_steps_with_ends_and_time_limits_are_gymnasiums():
         assert episodes == expected
         lengths += [episode.length for episode in episodes]
     assert engine.env_steps == 100_000
-    for env, record in zip(replay.envs, engine._memory.environments, strict=True):
+    for env, record in zip(replay.envs, engine.memory.environments, strict=True):
         assert np.array_equal(env.unwrapped.state, record["state"])
     assert lengths.count(25) > 1000
     assert sum(length < 25 for length in lengths) > 1000
 
 
 def everything(engine):
-    memory = engine._memory
+    memory = engine.memory
     arrays = [memory.environments, memory.window, memory.progress, memory.model.mean_M, memory.model.square_M]
     return [state_of(engine.network).numpy().tobytes(), *(array.tobytes() for array in arrays)]
 
@@ -177,7 +177,7 @@ def test_the_number_of_threads_changes_no_bit(num_envs):
         episodes = []
         for _ in range(3):
             episodes += engine.iterate(2).episodes
-        engine._memory.progress["finished"] = 0  # a mark of the last call, not of the run
+        engine.memory.progress["finished"] = 0  # a mark of the last call, not of the run
         results.append((everything(engine), episodes))
         engine.close()
     assert results[0] == results[1] == results[2]
@@ -190,7 +190,7 @@ def test_splitting_the_calls_changes_no_bit(calls, monkeypatch):
     expected = list(whole.iterate(100).episodes)
     episodes = [episode for count in calls for episode in split.iterate(count).episodes]
     for engine in (whole, split):
-        engine._memory.progress["finished"] = 0
+        engine.memory.progress["finished"] = 0
     assert everything(split) == everything(whole)
     assert episodes == expected
     assert split.updates == 100
@@ -202,7 +202,7 @@ def test_the_seed_decides_everything():
         engine.iterate(20)
     assert everything(first) == everything(same)
     assert not torch.equal(state_of(first.network), state_of(other.network))
-    streams = {int(number) for engine in (first, other) for number in engine._memory.environments["stream"]}
+    streams = {int(number) for engine in (first, other) for number in engine.memory.environments["stream"]}
     assert len(streams) == 32
 
 

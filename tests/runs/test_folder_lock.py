@@ -30,7 +30,7 @@ def holder(folder, program=HOLD):
 
 def test_one_process_at_a_time(tmp_path):
     process = holder(tmp_path)
-    with pytest.raises(UsageError, match=f"--resume {tmp_path}: that run is still running"), locked(tmp_path):
+    with pytest.raises(UsageError, match=f"--resume {tmp_path}: it is still running"), locked(tmp_path):
         pass
     process.kill()
     process.communicate()
@@ -44,7 +44,7 @@ def test_one_process_at_a_time(tmp_path):
 def test_there_must_be_a_folder(tmp_path):
     (tmp_path / "file").touch()
     for name in ("missing", "file"):
-        with pytest.raises(UsageError, match="is not a run folder"), locked(tmp_path / name):
+        with pytest.raises(UsageError, match="is no folder that can be opened"), locked(tmp_path / name):
             pass
 
 
@@ -74,7 +74,7 @@ def test_a_run_in_progress_is_refused_and_workers_of_a_dead_one_are_no_obstacle(
         (run_dir,) = tmp_path.iterdir()
         os.kill(process.pid, signal.SIGSTOP)  # it is still there, but does not end before its time
         message = explained(train.main(["--resume", str(run_dir)]), *capsys.readouterr())
-        assert message.startswith(f"--resume {run_dir}: that run is still running")
+        assert message.startswith(f"--resume {run_dir}: it is still running")
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         assert train.main(["--resume", str(run_dir)]) == 0

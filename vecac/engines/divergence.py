@@ -30,6 +30,5 @@ def divergence(engine: Engine, metrics: Mapping[str, float], reward_scale: float
             f"{reward_scale:g}: lower that, or the rewards themselves"
         )
     return RunFault(
-        f"{what} is not finite by update {engine.updates:,}, at {engine.env_steps:,} env steps: {remedy}; "
-        "checkpoints hold the last good parameters"
+        f"{what} is not finite by update {engine.updates:,}, at {engine.env_steps:,} env steps: {remedy}"
     )

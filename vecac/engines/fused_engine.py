@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from vecac.config_parts import LearningSettings
 from vecac.engines.compiled_faults import find_fault
+from vecac.engines.compiled_form import Functions
 from vecac.engines.contracts import CALL_SECONDS, NEW_EPISODES, Report
 from vecac.errors import EnvironmentFault
 from vecac.kernels.drivers import fused
@@ -34,7 +35,7 @@ FINISHED = 65_536
 class FusedEngine:
     """Trains on a compiled environment; the results do not depend on the number of threads.
 
-    functions: the environment's reset, step and observe, as they were compiled.
+    environment: what it trains on. kernels: compiled for it. memory: all that they read and write.
 
     Args:
         settings: of the loss and the rollout, as config_rules.NEEDS has them.
@@ -42,6 +43,10 @@ class FusedEngine:
         time_limit: env steps after which an episode is truncated; None for no limit.
         num_threads: the most that are used at a time.
         seeds: of the network and the environments, whose streams the policy draws from too.
+        kernels: of another engine for the same environment and settings, whatever the seeds.
+
+    Raises:
+        UsageError: the environment's functions cannot be compiled.
     """
 
     environments: None = None
@@ -53,21 +58,23 @@ class FusedEngine:
         time_limit: int | None,
         num_threads: int,
         seeds: SeedSequences,
+        kernels: "Kernels | None" = None,
     ) -> None:
-        self._environment, self._seeds = environment, seeds
+        self.environment, self._seeds = environment, seeds
         sizes = environment.obs_size, environment.num_actions
         self._shared = KernelParameters(settings, *sizes, seeds, time_limit)
-        self._memory = memory = _allocate(settings, environment, self._shared.model, seeds)
+        self.memory = memory = _allocate(settings, environment, self._shared.model, seeds)
         self._progress = memory.progress[0]
         self._has_begun = self._is_torn = False
         self._threads = BlockThreads(num_threads, len(memory.model.works))
         self.network, self.num_threads = self._shared.network, self._threads.count
         products = 3 * (sum(sizes) + 1) * settings.hidden_sizes[0] * memory.endings_TN.size
         self._iterations_a_call = max(1, CALL_PRODUCTS * self._threads.count // products)
-        self.functions = compile_environment(environment)
-        self._begin = specialise(fused.begin, memory, self.functions[0])
-        arguments = (self._threads.counters, 0, memory, 1, math.inf, *self.functions)
-        self._iterate = specialise(fused.iterate, *arguments)
+        self.kernels = kernels or Kernels(compile_environment(environment))
+        functions = self.kernels.functions
+        self._begin = self.kernels.specialise(fused.begin, memory, functions[0])
+        arguments = (self._threads.counters, 0, memory, 1, math.inf, *functions)
+        self._iterate = self.kernels.specialise(fused.iterate, *arguments)
 
     @property
     def env_steps(self) -> int:
@@ -86,7 +93,7 @@ class FusedEngine:
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint holds; see Engine. `iterate` never returns in the middle of a rollout."""
-        memory = self._memory
+        memory = self.memory
         episodes = None if self._is_torn else memory.environments
         engine = {"episodes": episodes, "window": memory.window, "progress": memory.progress}
         return {**self.policy_state(), "engine": engine if self._has_begun else None}
@@ -98,8 +105,8 @@ class FusedEngine:
             self.reset()
             return []
         for name in ("window", "progress"):
-            fill(getattr(self._memory, name), state["engine"][name])
-        environments, episodes = self._memory.environments, state["engine"]["episodes"]
+            fill(getattr(self.memory, name), state["engine"][name])
+        environments, episodes = self.memory.environments, state["engine"]["episodes"]
         if episodes is not None:
             fill(environments, episodes)
             self._has_begun = True
@@ -116,7 +123,7 @@ class FusedEngine:
     def reset(self) -> None:
         """Start the first episodes; call once, before `iterate`."""
         with self._faults_named():
-            self._begin(self._memory, self.functions[0])
+            self._begin(self.memory, self.kernels.functions[0])
         self._has_begun = True
 
     def iterate(self, count: int, goal: float | None = None) -> Report:
@@ -129,7 +136,7 @@ class FusedEngine:
         while self.updates < end:
             iterations = min(end - self.updates, self._iterations_a_call)
             with self._faults_named():
-                self._threads.run(self._iterate, self._memory, iterations, pause_at, *self.functions)
+                self._threads.run(self._iterate, self.memory, iterations, pause_at, *self.kernels.functions)
             if progress["paused"] or time.perf_counter() > deadline:
                 break
         last_update = self._shared.last_update(float(progress["grad_norm"]), float(progress["learning_rate"]))
@@ -143,7 +150,7 @@ class FusedEngine:
 
     def largest_reward(self) -> float:
         """The largest absolute mean reward of an episode, finished by the last call or in progress."""
-        episodes = (self._finished(), self._memory.environments)
+        episodes = (self._finished(), self.memory.environments)
         rewards = [np.abs(rows["episode_return"]) / np.maximum(rows["length"], 1) for rows in episodes]
         return float(np.concatenate(rewards).max())
 
@@ -163,24 +170,41 @@ class FusedEngine:
             raise EnvironmentFault(self._find_fault(error) or unnamed) from error
 
     def _find_fault(self, raised: Exception | None = None) -> str | None:
-        return find_fault(self._environment, self._memory.environments, self._finished(), raised)
+        return find_fault(self.environment, self.memory.environments, self._finished(), raised)
 
     def _finished(self) -> Any:
         """The episodes that the last call finished, as records."""
-        return self._memory.finished[: self._progress["finished"]]
+        return self.memory.finished[: self._progress["finished"]]
+
+
+class Kernels:
+    """What engines for the same environment and sizes share: its functions, and the kernels for both.
+
+    To find a kernel by its arguments takes as long as a tenth of a short run.
+    """
+
+    def __init__(self, functions: Functions) -> None:
+        self.functions = functions
+        self._compiled: dict[Any, Any] = {}
+
+    def specialise(self, kernel: Any, *args: Any) -> Any:
+        """The kernel for arguments like these, which are the same ones each time."""
+        if kernel not in self._compiled:
+            self._compiled[kernel] = specialise(kernel, *args)
+        return self._compiled[kernel]
 
 
 class EpisodeRows(Sequence[Episode]):
     """Episodes as records, made into objects only where someone looks: there can be 400,000 a second."""
 
     def __init__(self, rows: NDArray[Any]) -> None:
-        self._rows = rows
+        self.rows = rows
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.rows)
 
     def __getitem__(self, index: Any) -> Any:
-        found = self._rows[index].tolist()
+        found = self.rows[index].tolist()
         return [Episode(*row) for row in found] if isinstance(index, slice) else Episode(*found)
 
 

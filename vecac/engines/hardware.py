@@ -1,6 +1,5 @@
 """Which device and how many CPU threads a run uses, and why."""
 
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +7,7 @@ from contextlib import contextmanager
 import torch
 
 from vecac.config_parts import RunSettings
+from vecac.cores import usable_cores
 from vecac.errors import UsageError
 
 
@@ -50,9 +50,7 @@ def choose_threads(settings: RunSettings) -> int:
     """
     if settings.num_threads or settings.learner == "torch":
         return settings.num_threads or 1
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return usable_cores()
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Which engine and learner a run uses, and making them."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -9,12 +10,13 @@ from vecac.config_rules import typed
 from vecac.engines.capabilities import Wish, fastest_engine, obstacle
 from vecac.engines.compiled_form import require_same_steps
 from vecac.engines.contracts import Engine, Learner
-from vecac.engines.fused_engine import FusedEngine
+from vecac.engines.fused_engine import FusedEngine, Kernels
 from vecac.engines.gymnasium_engine import GymnasiumEngine
 from vecac.environments.registry import find_spec
 from vecac.environments.vector import Environments, make_environments
 from vecac.errors import UsageError
 from vecac.kernels.catalogue import find
+from vecac.kernels.plumbing.compiling import compile_environment
 from vecac.learners.compiled_learner import CompiledLearner
 from vecac.learners.torch_learner import TorchLearner
 from vecac.seeding import seed_sequences
@@ -61,27 +63,29 @@ def make_engine(config: Config, device: torch.device, num_threads: int) -> Engin
     Raises:
         UsageError: the environments cannot be made.
     """
-    if config.engine == "fused":
-        return _make_fused(config, num_threads)
+    return engine_maker(config, device, num_threads)(config.seed)
+
+
+def engine_maker(config: Config, device: torch.device, num_threads: int) -> Callable[[int], Engine]:
+    """`make_engine` for one seed after the other: what no seed changes is compiled and compared once."""
+    if config.engine != "fused":
+        return lambda seed: _make_on_gymnasium(replace(config, seed=seed), device, num_threads)
+    environment = find(config.env_id)
+    assert environment is not None
+    kernels = Kernels(compile_environment(environment))
+    require_same_steps(config, environment, kernels.functions)
+    time_limit = config.max_episode_steps or find_spec(config.env_id).max_episode_steps
+    fixed = config, environment, time_limit, num_threads
+    return lambda seed: FusedEngine(*fixed, seed_sequences(seed), kernels)
+
+
+def _make_on_gymnasium(config: Config, device: torch.device, num_threads: int) -> Engine:
     environments = make_environments(config)
     try:
         return GymnasiumEngine(config, environments, make_learner(config, environments, device, num_threads))
     except BaseException:
         environments.close()
         raise
-
-
-def _make_fused(config: Config, num_threads: int) -> Engine:
-    environment = find(config.env_id)
-    assert environment is not None
-    time_limit = config.max_episode_steps or find_spec(config.env_id).max_episode_steps
-    engine = FusedEngine(config, environment, time_limit, num_threads, seed_sequences(config.seed))
-    try:
-        require_same_steps(config, environment, engine.functions)
-    except BaseException:
-        engine.close()
-        raise
-    return engine
 
 
 def make_learner(

@@ -29,12 +29,12 @@ def locked(run_dir: Path) -> Iterator[None]:
         lock = _lock(run_dir)
     except BlockingIOError as error:
         raise UsageError(
-            f"--resume {run_dir}: that run is still running; wait for its end, or stop it first"
+            f"--resume {run_dir}: it is still running; wait for its end, or stop it first"
         ) from error
     except OSError as error:
         raise UsageError(
-            f"--resume {run_dir} is not a run folder that can be opened ({error.strerror}): name one that "
-            "vecac.train printed"
+            f"--resume {run_dir} is no folder that can be opened ({error.strerror}): name one that "
+            "vecac printed"
         ) from error
     _held.add(lock)
     try:

@@ -15,6 +15,7 @@ from vecac.engines.contracts import Engine, Update
 from vecac.engines.divergence import divergence
 from vecac.engines.evaluation import Evaluation
 from vecac.environments.registry import find_spec
+from vecac.errors import RunFault
 from vecac.plain import require_number
 from vecac.recording.clock import RunClock
 from vecac.recording.metrics import METRICS
@@ -119,7 +120,7 @@ class Recorder:
         fault = divergence(self._engine, self.metrics.read(), self._reward_scale)
         if fault is not None:
             self._has_diverged = True
-            raise fault
+            raise RunFault(f"{fault}; checkpoints hold the last good parameters")
 
     def save_last(self) -> None:
         """Save the present state, to go on from."""

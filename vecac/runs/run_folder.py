@@ -9,7 +9,7 @@ import platform
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -90,18 +90,27 @@ def create_run_folder(config: Config, fill: Callable[[Path], None]) -> Path:
     Raises:
         UsageError: the log folder cannot be written to.
     """
+
+    def fill_run(folder: Path) -> None:
+        (folder / "checkpoints").mkdir()
+        fill(folder)
+
+    return create_folder(config.log_dir, (config.env_id, config.run_name, str(config.seed)), fill_run)
+
+
+def create_folder(log_dir: str, names: Sequence[str], fill: Callable[[Path], None]) -> Path:
+    """Make {log_dir}/{names}__{time}/ as `create_run_folder` does, of which it is the general form."""
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    name = f"{config.env_id}__{config.run_name}__{config.seed}__{stamp}"
-    path = Path(config.log_dir) / re.sub(r"[^A-Za-z0-9._-]", "-", name)
+    path = Path(log_dir) / re.sub(r"[^A-Za-z0-9._-]", "-", "__".join((*names, stamp)))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=".new-", dir=path.parent) as temporary:
             folder = Path(temporary) / "run"
-            (folder / "checkpoints").mkdir(parents=True)
+            folder.mkdir()
             fill(folder)
             return _rename(folder, path)
     except OSError as error:
-        raise _unusable(config.log_dir, error.errno) from error
+        raise _unusable(log_dir, error.errno) from error
 
 
 def _rename(folder: Path, wanted: Path) -> Path:
@@ -123,6 +132,13 @@ def describe_run(config: Config, device: str) -> dict[str, Any]:
         **config.to_dict(),
         "device": device,
         "device_requested": config.device,
+        **describe_maker(),
+    }
+
+
+def describe_maker() -> dict[str, Any]:
+    """What a folder is made with: versions, commit and command line."""
+    return {
         "versions": {"vecac": vecac.__version__, "python": platform.python_version()}
         | {package: version(package) for package in PACKAGES},
         "git_commit": git_commit(),

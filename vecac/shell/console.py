@@ -78,6 +78,12 @@ class Console:
         )
         self._show(line, text, env_steps, self._total, " steps")
 
+    def study(self, runs: int, wanted: int, env_steps_per_s: float, left: float, leader: str) -> None:
+        """Show how far a study is; `left` are the seconds that it may still take."""
+        rate = f"{env_steps_per_s:,.0f} env steps a second"
+        line = f"{runs:,} of {wanted:,} runs, {rate}, {left:.0f} s left{leader}"
+        self._show(line, rate + leader, runs, wanted, " runs")
+
     def evaluation(self, what: str, episodes: int, total: int, steps: int) -> None:
         """Show how far an evaluation is."""
         text = f"evaluating ({what})"

@@ -80,7 +80,7 @@ def next_uniform(environment: Any) -> float:
 
 
 @njit
-def _tuple_of(numbers: Any, empty: Any) -> Any:
+def tuple_of(numbers: Any, empty: Any) -> Any:
     """numbers as a tuple that is as long as `empty`."""
     for i in range(len(empty)):
         empty = tuple_setitem(empty, i, numbers[i])
@@ -88,27 +88,34 @@ def _tuple_of(numbers: Any, empty: Any) -> Any:
 
 
 @njit
-def _store(numbers: Any, values: Any) -> None:
+def store(numbers: Any, values: Any) -> None:
+    """A tuple's values into the first of the numbers."""
     for i in range(len(values)):
         numbers[i] = values[i]
 
 
 @njit
-def _begin_episode(environment: Any, reset: Any, uniforms: Any) -> None:
+def begin_episode(environment: Any, reset: Any, uniforms: Any) -> None:
+    """Draw the first state of an environment's next episode; `uniforms` is a tuple of the right length."""
     for i in range(len(uniforms)):
         uniforms = tuple_setitem(uniforms, i, next_uniform(environment))
-    _store(environment.state, reset(uniforms))
+    store(environment.state, reset(uniforms))
     environment.length = 0
     environment.episode_return = 0.0
 
 
 @njit
-def _act(environment: Any, work: Any, now: int, lane: int, step: Any, empty_state: Any) -> Any:
-    """Sample a lane's action by its heads and take it; returns the new state."""
+def sample_action(environment: Any, work: Any, now: int, lane: int) -> Any:
+    """An action by a lane's heads of step `now`, which may draw on its environment's stream."""
     softmax(work, now, lane)
-    action = sample(work.probability[lane], next_uniform(environment))
-    state, reward, terminated = step(_tuple_of(environment.state, empty_state), action)
-    _store(environment.state, state)
+    return sample(work.probability[lane], next_uniform(environment))
+
+
+@njit
+def take(environment: Any, work: Any, lane: int, action: Any, step: Any, empty_state: Any) -> Any:
+    """Take a lane's action, which the work then holds with its outcome; returns the new state."""
+    state, reward, terminated = step(tuple_of(environment.state, empty_state), action)
+    store(environment.state, state)
     environment.length += 1
     environment.episode_return += reward
     work.action[lane] = action
@@ -127,14 +134,16 @@ def _collect_group(
     empty_state, empty_uniforms = memory.empty_state, memory.empty_uniforms
     work.d_heads[:] = 0.0  # a lane without an environment adds nothing
     for lane in range(count):
-        state = _tuple_of(environments[first + lane].state, empty_state)
-        _store(work.obs[0, lane], observe(state))
+        state = tuple_of(environments[first + lane].state, empty_state)
+        store(work.obs[0, lane], observe(state))
     mlp.forward(parameters, work, 0)
     for t in range(endings_TN.shape[0]):
         now, then = t % 2, 1 - t % 2
         for lane in range(count):
-            state = _act(environments[first + lane], work, now, lane, step, empty_state)
-            _store(work.obs[then, lane], observe(state))
+            environment = environments[first + lane]
+            action = sample_action(environment, work, now, lane)
+            state = take(environment, work, lane, action, step, empty_state)
+            store(work.obs[then, lane], observe(state))
         mlp.forward(parameters, work, then)
         for lane in range(count):
             environment = environments[first + lane]
@@ -145,8 +154,8 @@ def _collect_group(
             if truncated or work.terminated[lane]:
                 endings_TN[t, first + lane].length = environment.length
                 endings_TN[t, first + lane].episode_return = environment.episode_return
-                _begin_episode(environment, reset, empty_uniforms)
-                _store(work.obs[then, lane], observe(_tuple_of(environment.state, empty_state)))
+                begin_episode(environment, reset, empty_uniforms)
+                store(work.obs[then, lane], observe(tuple_of(environment.state, empty_state)))
                 mlp.forward_lane(parameters, work, then, lane)
         mlp.backward(work, now)
 
@@ -155,7 +164,7 @@ def _collect_group(
 def begin(memory: Any, reset: Any) -> None:
     """Begin the first episode of every environment."""
     for index in range(memory.environments.size):
-        _begin_episode(memory.environments[index], reset, memory.empty_uniforms)
+        begin_episode(memory.environments[index], reset, memory.empty_uniforms)
 
 
 @njit

@@ -67,6 +67,17 @@ def sample(probability: Any, uniform: float) -> int:
 
 
 @njit
+def greedy(heads: Any, num_actions: int) -> int:
+    """The most probable action by one lane's heads (K,), the first of several: the last one's head is 0."""
+    action, best = 0, heads[0] if num_actions > 1 else ZERO
+    for a in range(1, num_actions):
+        y = heads[a] if a < num_actions - 1 else ZERO
+        if y > best:
+            action, best = a, y
+    return action
+
+
+@njit
 def clear_sums(sums: Any) -> None:
     """Start new sums."""
     sums.rows = sums.policy = sums.value = sums.entropy = 0.0

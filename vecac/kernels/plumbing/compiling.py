@@ -79,8 +79,14 @@ def specialise(function: Any, *args: Any) -> Any:
         types.FunctionType(arg.nopython_signatures[0]) if hasattr(arg, "nopython_signatures") else typeof(arg)
         for arg in args
     )
+    return _specialise_once(plain_function(function), arg_types)
+
+
+@cache
+def _specialise_once(function: Callable[..., Any], arg_types: tuple[Any, ...]) -> Any:
+    """What a process has compiled serves all who ask for it."""
     sources = b"".join(path.read_bytes() for path in sorted(KERNELS.rglob("*.py")))
-    return _compile_once(plain_function(function), arg_types, _cache_folder(sources))
+    return _compile(function, arg_types, _cache_folder(sources))
 
 
 def compile_environment(environment: CompiledEnvironment) -> tuple[Any, Any, Any]:
@@ -158,7 +164,3 @@ def _dispatcher(function: Callable[..., Any], signature: Any, folder: Path | Non
     dispatcher.compile(signature)
     dispatcher.disable_compile()  # a call would compile it anew, environment included
     return dispatcher
-
-
-_compile_once = cache(_compile)
-"""For kernels: what a process has compiled serves all who ask for it."""

@@ -1,0 +1,106 @@
+"""Episodes played by the kernel, against Gymnasium's environments with the same first states and actions.
+
+Shapes: N environments.
+"""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from kernel_support import LINE
+from support import SMALL
+
+from vecac.config import Config
+from vecac.engines.compiled_evaluation import play_episodes
+from vecac.engines.fused_engine import FusedEngine
+from vecac.kernels.drivers.fused import environment_dtype, next_uniform
+from vecac.kernels.environments.cartpole import CARTPOLE
+from vecac.kernels.environments.mountain_car import MOUNTAIN_CAR
+from vecac.seeding import seed_sequences
+
+ENVIRONMENTS = {"CartPole-v1": CARTPOLE, "MountainCar-v0": MOUNTAIN_CAR, "Line-v0": LINE}
+LIMIT = 60
+
+
+def make(env_id, env_steps=2000, **settings):
+    config = Config(env_id=env_id, engine="fused", learning_rate=0.01, **SMALL, **settings)
+    engine = FusedEngine(config, ENVIRONMENTS[env_id], LIMIT, 1, seed_sequences(config.seed))
+    engine.reset()
+    while engine.env_steps < env_steps:  # until actions differ in their probability
+        engine.iterate(1)
+    return engine
+
+
+def streams(count):
+    return np.random.default_rng(5).integers(0, 2**64, count, np.uint64)
+
+
+def play_in_gymnasium(engine, env_id, stream, sampled):
+    """Return, length and whether it terminated, of one episode whose numbers come from the stream."""
+    compiled = ENVIRONMENTS[env_id]
+    record = np.zeros(1, environment_dtype(compiled.state_size)).view(np.recarray)
+    record.stream = stream
+
+    def uniform():
+        with np.errstate(over="ignore"):
+            return float(next_uniform.py_func(record[0]))
+
+    env = gym.make(env_id, max_episode_steps=LIMIT)
+    env.reset(seed=0)
+    env.unwrapped.state = np.array(compiled.reset(tuple(uniform() for _ in range(compiled.num_uniforms))))
+    obs, total, length, over = compiled.observe(tuple(env.unwrapped.state)), 0.0, 0, False
+    while not over:
+        with torch.no_grad():
+            logits, _ = engine.network(torch.tensor(np.array(obs, np.float32)))
+        below = logits.softmax(0).cumsum(0)[:-1].double().numpy()
+        action = int((uniform() >= below).sum()) if sampled else int(logits.argmax())
+        obs, reward, terminated, truncated, _ = env.step(action)
+        total, length, over = total + float(reward), length + 1, terminated or truncated
+    return total, length, terminated
+
+
+@pytest.mark.parametrize("sampled", [False, True])
+@pytest.mark.parametrize("env_id", ENVIRONMENTS)
+def test_returns_are_gymnasiums_from_the_same_first_states_and_actions(env_id, sampled):
+    engine = make(env_id)
+    stream_N = streams(7)  # more than lanes, and no multiple of them
+    records, terminated_N = play_episodes(engine, stream_N, LIMIT, sampled=sampled)
+    for record, terminated, stream in zip(records, terminated_N, stream_N, strict=True):
+        total, length, has_terminated = play_in_gymnasium(engine, env_id, stream, sampled)
+        assert (record["length"], terminated) == (length, has_terminated)
+        assert record["episode_return"] == pytest.approx(total, rel=1e-12)
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 5, 40])
+def test_an_episode_depends_on_its_stream_alone(count):
+    engine = make("CartPole-v1")
+    alone = [play_episodes(engine, streams(40)[i : i + 1], LIMIT, sampled=True)[0] for i in range(count)]
+    together, _ = play_episodes(engine, streams(40)[:count], LIMIT, sampled=True)
+    assert np.concatenate(alone).tobytes() == together.tobytes()
+
+
+def test_an_episode_is_cut_at_the_most_steps_and_does_not_count_as_terminated():
+    engine = make("CartPole-v1")
+    records, terminated_N = play_episodes(engine, streams(40), 3, sampled=True)
+    assert records["length"].tolist() == [3] * 40  # no pole falls so soon
+    assert not terminated_N.any()
+
+
+def test_playing_changes_nothing_of_the_training():
+    played, other = make("CartPole-v1"), make("CartPole-v1")
+    play_episodes(played, streams(9), LIMIT, sampled=True)
+    for engine in (played, other):
+        engine.iterate(5)
+    for ours, theirs in zip(played.network.parameters(), other.network.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("num_actions", [1, 2, 3, 5])
+def test_greedy_takes_the_first_of_the_most_probable(num_actions):
+    from vecac.kernels.mathematics.policy import greedy
+
+    rng = np.random.default_rng(num_actions)
+    for _ in range(200):
+        logits = rng.integers(-2, 3, num_actions).astype(np.float32)  # with ties
+        heads = np.append((logits - logits[-1])[:-1], [7, 7]).astype(np.float32)  # the value, and padding
+        assert greedy(heads, num_actions) == int(torch.from_numpy(logits).argmax())

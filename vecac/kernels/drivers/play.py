@@ -1,0 +1,73 @@
+"""Episodes that are played and not learned from, four at a time, by parameters that stand still.
+
+Shapes: N environments, L lanes.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from vecac.kernels.drivers.fused import begin_episode, sample_action, store, take, tuple_of
+from vecac.kernels.mathematics import mlp
+from vecac.kernels.mathematics.policy import greedy
+
+
+@njit
+def _begin(memory: Any, environment: Any, lane: int, reset: Any, observe: Any) -> None:
+    """Begin an environment's episode, in a lane."""
+    begin_episode(environment, reset, memory.empty_uniforms)
+    obs = observe(tuple_of(environment.state, memory.empty_state))
+    store(memory.model.works[0].obs[0, lane], obs)
+
+
+@njit
+def play(
+    memory: Any,
+    environments: Any,
+    terminated_N: Any,
+    most_steps: int,
+    is_sampled: bool,
+    reset: Any,
+    step: Any,
+    observe: Any,
+) -> None:
+    """One episode in each environment; each ends when it terminates, or after most_steps.
+
+    A lane whose episode has ended goes on with the next environment that no lane has played.
+
+    Args:
+        memory: fused.Memory, of which the parameters are read and the first work is used.
+        environments: (N,) fused.environment_dtype; their streams are drawn from. They then hold the
+            episodes' returns and lengths.
+        terminated_N: bool; says which episodes terminated.
+        most_steps: after which an episode is cut.
+        is_sampled: whether actions are sampled by the policy; otherwise the most probable one is taken.
+        reset, step, observe: of the compiled environment.
+    """
+    work, parameters = memory.model.works[0], memory.model.parameters[0]
+    num_actions, num_envs = work.probability.shape[1], environments.size
+    mlp.difference_heads(parameters, work)
+    index_L = np.arange(mlp.LANES)
+    for lane in range(min(mlp.LANES, num_envs)):
+        _begin(memory, environments[lane], lane, reset, observe)
+    num_begun, num_left = mlp.LANES, num_envs
+    while num_left > 0:
+        mlp.forward(parameters, work, 0)
+        for lane in range(mlp.LANES):
+            if index_L[lane] >= num_envs:
+                continue
+            environment = environments[index_L[lane]]
+            if is_sampled:
+                action = sample_action(environment, work, 0, lane)
+            else:
+                action = greedy(work.heads[0, lane], num_actions)
+            state = take(environment, work, lane, action, step, memory.empty_state)
+            store(work.obs[0, lane], observe(state))
+            if work.terminated[lane] or environment.length >= most_steps:
+                terminated_N[index_L[lane]] = work.terminated[lane]
+                num_left -= 1
+                index_L[lane] = num_begun
+                num_begun += 1
+                if index_L[lane] < num_envs:
+                    _begin(memory, environments[index_L[lane]], lane, reset, observe)

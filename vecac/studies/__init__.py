@@ -1,0 +1,1 @@
+"""A study: many runs of varied settings and seeds."""

@@ -1,0 +1,134 @@
+"""Running a study: which runs are left to be done, and when there are enough."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from vecac.errors import UsageError
+from vecac.studies.design import Design
+from vecac.studies.findings import Runs, gather_all, interval, leading
+from vecac.studies.folder import StudyFolder
+from vecac.studies.outcome import Outcome
+from vecac.studies.workers import Task, Workers
+
+LEADER_SHARE = 0.02
+"""Of the time, at the most, that it may take to find out who leads."""
+
+
+@dataclass
+class Progress:
+    """How far a study is: runs done and wanted, env steps a second of this process, who leads."""
+
+    done: int
+    wanted: int
+    env_steps_per_s: float = 0.0
+    leader: int | None = None
+
+
+Watch = Callable[[Progress], bool]
+"""Told of the progress several times a second; a study is interrupted once it says no."""
+
+
+def require_runnable(design: Design, workers: Workers, go_on: Callable[[], bool]) -> bool:
+    """Refuse a design of which a setting cannot run here; returns False if go_on interrupted this.
+
+    Settings that differ by real numbers alone can run or not together.
+
+    Raises:
+        UsageError: a setting cannot run; the message names it.
+    """
+    alike: dict[str, int] = {}
+    for number, setting in enumerate(design.settings, start=1):
+        kinds = {name: bool(value) if type(value) is float else value for name, value in setting.items()}
+        alike.setdefault(repr(kinds), number)
+    tasks = [Task(number, None, design.config(number, design.base.seed)) for number in alike.values()]
+    for outcome in workers.prepare(tasks):
+        if not go_on():
+            return False
+        if outcome is not None and outcome.error is not None:
+            where = f"setting {outcome.setting} ({design.describe(outcome.setting)}): "
+            raise UsageError((where if design.varied else "") + outcome.error)
+    return True
+
+
+def run_study(study: StudyFolder, workers: Workers, watch: Watch) -> bool:
+    """Do the runs that are left, and write down each; returns False if `watch` interrupted it.
+
+    Raises:
+        UsageError: the folder cannot be written to.
+    """
+    design, display = study.design, _Display(study, watch)
+    counts = dict.fromkeys(range(1, len(design.settings) + 1), design.seeds)
+    study.begin()
+    try:
+        while True:
+            display.wanted = sum(counts.values())
+            for outcome in workers.run(_tasks(study, counts)):
+                if outcome is not None:
+                    study.add(outcome)
+                    display.add(outcome)
+                study.flush()
+                if not display.go_on():
+                    return False
+            setting = _setting_to_go_on_with(study, counts)
+            if setting is None:
+                return True
+            counts[setting] += design.seeds
+    finally:
+        study.flush(is_end=True)
+
+
+def _tasks(study: StudyFolder, counts: dict[int, int]) -> Iterator[Task]:
+    """What is missing: seed by seed, so that early on there is something to see of every setting."""
+    first = study.design.base.seed
+    for seed in range(first, first + max(counts.values())):
+        for setting, count in counts.items():
+            if seed < first + count and (setting, seed) not in study.outcomes:
+                yield Task(setting, seed, study.design.config(setting, seed))
+
+
+def _setting_to_go_on_with(study: StudyFolder, counts: dict[int, int]) -> int | None:
+    """The leading setting if its interval is too wide yet; None if there are enough runs.
+
+    Only the seeds that are counted matter, so that an interrupted study comes to the same ones.
+    """
+    design = study.design
+    if design.until_ci is None:
+        return None
+    first = design.base.seed
+    counted = {key: outcome for key, outcome in study.outcomes.items() if key[1] < first + counts[key[0]]}
+    runs = gather_all(design, counted)
+    setting = leading(runs, design.threshold)
+    estimate = interval(runs[setting], design.threshold)
+    width = estimate.high - estimate.low
+    is_known = math.isfinite(width)
+    if width <= design.until_ci or (counts[setting] > 1 and not is_known):
+        return None
+    return setting
+
+
+class _Display:
+    """Tells `watch` how far a study is."""
+
+    def __init__(self, study: StudyFolder, watch: Watch) -> None:
+        self._study, self._watch = study, watch
+        self._start, self._env_steps = time.monotonic(), 0
+        self._leader: int | None = None
+        self._leader_due = 0.0
+        self.wanted = 0
+
+    def add(self, outcome: Outcome) -> None:
+        self._env_steps += outcome.env_steps
+
+    def go_on(self) -> bool:
+        now = time.monotonic()
+        if self._study.outcomes and now >= self._leader_due:
+            self._leader = leading(self._runs(), self._study.design.threshold)
+            took = time.monotonic() - now
+            self._leader_due = now + max(1.0, took / LEADER_SHARE)
+        rate = self._env_steps / max(now - self._start, 1e-9)
+        return self._watch(Progress(len(self._study.outcomes), self.wanted, rate, self._leader))
+
+    def _runs(self) -> dict[int, Runs]:
+        return gather_all(self._study.design, self._study.outcomes)
