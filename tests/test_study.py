@@ -54,7 +54,7 @@ def test_a_study_leaves_what_it_promises(whole):
     assert [(row["setting"], row["seed"]) for row in rows(folder)] == [
         (setting, seed) for setting in "12" for seed in "123"
     ]
-    assert "6 runs, 2 settings with 3 seeds, by 2 processes; 0 are done" in stdout
+    assert "2 settings with 3 seeds, by 2 processes; 0 runs are done: " in stdout
     assert "--learning-rate 0.003" in stdout
     assert str(folder) in stdout.splitlines()[-1]
 
@@ -145,6 +145,10 @@ def test_a_run_that_fails_is_a_row_and_the_study_goes_on(tmp_path, capsys):
         (["--resume", ".", "--vary", "gamma=1"], "a study goes on as it began"),
         (["--keep", "nowhere", "--setting", "1"], "is not a study's folder"),
         (["--settings", "CartPole-v1", "--resume", "."], "--settings goes with a new study alone"),
+        (["--tune", "3"], "--tune 3 tries settings, at least 1, from --vary: add that"),
+        (["--tune", "3", "--vary", "gamma=0.9..2"], "setting 2 (--gamma 2.0)"),
+        (["--tune", "3", "--vary", "gamma=0.9,1", "--sample", "2"], "--tune goes with neither --sample nor"),
+        (["--workers", "2", "--cluster", "auto"], "leave one out"),
         (["--workers", "-1"], "--workers must be between 0 and"),
         (["--log-dir", "/dev/null/logs"], "--log-dir /dev/null/logs cannot be written to"),
         (["--sed", "3"], "did you mean --seed"),
@@ -215,6 +219,19 @@ except SystemExit: print("torch" in sys.modules)"""
         assert flag in stdout
 
 
+def test_a_search_prints_what_it_found_as_a_command_line(tmp_path):
+    flags = ("--seeds", "3", "--tune", "4", "--vary", "learning-rate=log:1e-4..1e-2", "--log-dir", tmp_path)
+    code, stdout, stderr = run("-m", "vecac.study", *FAST, *flags, seconds=240)
+    assert (code, stderr) == (0, "")
+    (folder,) = tmp_path.iterdir()
+    found = json.loads((folder / "summary.json").read_text())["found"]
+    assert f"    {found['command']}\n" in stdout
+    assert "with seeds 4 to 6, which no trial had: " in stdout
+    before = without_times(folder)
+    assert resume(folder).is_whole  # goes through it again, without a run
+    assert without_times(folder) == before
+
+
 LONG = ("-m", "vecac.study", "--total-timesteps", "100000000", "--workers", "2", "--seeds", "4")
 
 
@@ -227,7 +244,7 @@ def test_a_signal_ends_a_study_within_two_seconds(tmp_path, number, code, to_gro
     begun = time.monotonic()
     (os.killpg if to_group else os.kill)(process.pid, number)
     stdout, stderr = process.communicate()
-    assert time.monotonic() - begun < 2 + 1  # of which the interpreter's own end takes some on a busy machine
+    assert time.monotonic() - begun < 2 + 3  # which a busy machine may need on top
     assert (process.returncode, stderr) == (code, "")
     (folder,) = tmp_path.iterdir()
     assert f"go on with python -m vecac.study --resume {folder}" in stdout

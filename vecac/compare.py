@@ -11,7 +11,7 @@ import tyro
 from vecac.errors import UsageError
 from vecac.runs.run_folder import write_json
 from vecac.shell.command_line import run_command
-from vecac.studies.packages import require_packages
+from vecac.studies.packages import require_extras
 
 if TYPE_CHECKING:
     from vecac.studies.folder import StudyFolder
@@ -78,7 +78,7 @@ def _alike(one: "StudyFolder", other: "StudyFolder") -> Iterator[tuple[int, int]
 
 
 def _command(values: dict[str, Any]) -> int:
-    require_packages()
+    require_extras("study")
     from vecac.studies.folder import read_study
     from vecac.studies.report import estimate, format_table, percentage
 

@@ -4,10 +4,8 @@ Whatever loads torch, scipy or matplotlib is imported inside the functions, as i
 this module again, and train while the parent has nothing to draw yet.
 """
 
-import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,24 +14,17 @@ import tyro
 
 from vecac.config import GROUPS, Config
 from vecac.config_rules import typed
-from vecac.cores import usable_cores
 from vecac.errors import RunFault, UsageError
 from vecac.runs.folder_lock import locked
-from vecac.runs.run_folder import require_log_dir
 from vecac.runs.settings_files import read_settings
 from vecac.shell.command_line import run_command
-from vecac.shell.console import Console
 from vecac.shell.stopping import StopRequest
-from vecac.studies.packages import require_packages
+from vecac.shell.study_session import Machines, go_through, start_study
 
 if TYPE_CHECKING:
     from vecac.studies.design import Design
-    from vecac.studies.folder import StudyFolder
     from vecac.studies.results import StudyResult
-    from vecac.studies.running import Progress
-
-
-MOST_WORKERS = 4096
+    from vecac.studies.variation import Values
 
 
 def study(
@@ -43,7 +34,9 @@ def study(
     *,
     sample: int | None = None,
     until_ci: float | None = None,
+    tune: int | None = None,
     workers: int = 0,
+    cluster: str | None = None,
     stop: StopRequest | None = None,
 ) -> "StudyResult":
     """Train by every setting with every seed, in worker processes; it leaves a study's folder.
@@ -56,27 +49,27 @@ def study(
         vary: by field, the values that settings differ by: a list, or text as on the command line.
         sample: draw so many settings from the lists and ranges; None for all combinations.
         until_ci: add seeds to the leading setting until its interval is so narrow; see docs/studies.md.
+        tune: search for the best setting of the lists and ranges by so many trials instead.
         workers: processes; 0 for one a core.
+        cluster: address of a Ray cluster that does the runs instead.
         stop: takes charge of SIGINT and SIGTERM.
 
     Raises:
         UsageError: a setting cannot be, or cannot run here; nothing has started then. Or the folder cannot be
             written to, and the study can be gone on with.
     """
-    from vecac.studies.design import make_design
     from vecac.studies.variation import variations_of
 
     config = config or Config()
     if config.engine == "sync" and "engine" not in (vary or {}):
         config = replace(config, engine="auto")
-    return _start(
-        make_design(config, variations_of(vary or {}), seeds, sample, until_ci),
-        workers,
-        stop or StopRequest(),
-    )
+    design = _make_design(config, variations_of(vary or {}), seeds, sample, until_ci, tune)
+    return start_study(design, Machines(workers, cluster), stop or StopRequest())
 
 
-def resume(study_dir: str | Path, workers: int = 0, stop: StopRequest | None = None) -> "StudyResult":
+def resume(
+    study_dir: str | Path, workers: int = 0, cluster: str | None = None, stop: StopRequest | None = None
+) -> "StudyResult":
     """Go on with an interrupted study, or only write its tables and figures anew; see `study`.
 
     Raises:
@@ -86,81 +79,24 @@ def resume(study_dir: str | Path, workers: int = 0, stop: StopRequest | None = N
 
     with locked(Path(study_dir)):
         known = read_study(Path(study_dir))
-        return _run(known.design, lambda: known, workers, stop or StopRequest())
+        return go_through(known.design, lambda: known, Machines(workers, cluster), stop or StopRequest())
 
 
-def _start(design: "Design", workers: int, stop: StopRequest) -> "StudyResult":
-    from vecac.studies.folder import create_study_folder
+def _make_design(
+    base: Config,
+    varied: "Mapping[str, Values]",
+    seeds: int,
+    sample: int | None,
+    until_ci: float | None,
+    tune: int | None,
+) -> "Design":
+    from vecac.studies.design import make_design, make_search
 
-    require_log_dir(design.base)
-    with ExitStack() as cleanup:
-
-        def create() -> "StudyFolder":
-            folder = create_study_folder(design)
-            cleanup.enter_context(locked(folder.path))
-            return folder
-
-        return _run(design, create, workers, stop)
-
-
-def _run(
-    design: "Design", open_folder: "Callable[[], StudyFolder]", workers: int, stop: StopRequest
-) -> "StudyResult":
-    require_packages()
-    if not 0 <= workers <= MOST_WORKERS:
-        raise UsageError(f"--workers must be between 0 and {MOST_WORKERS:,}, not {workers}")
-    from vecac.studies.workers import Workers
-
-    with stop, ExitStack() as cleanup:
-        runs = len(design.settings) * design.seeds
-        console = cleanup.enter_context(
-            closing(Console(len(design.settings) * design.seeds, design.base.quiet))
-        )
-        count = workers or usable_cores()
-        pool = cleanup.enter_context(closing(Workers(count)))
-        # Its imports take a second, in which the workers do theirs.
-        from vecac.studies.running import require_runnable, run_study
-
-        with console.waiting("compiling kernels that this machine has not kept from earlier runs"):
-            is_ready = require_runnable(design, pool, lambda: not stop.requested())
-        folder = open_folder()
-        console.line(
-            f"{runs:,} runs, {len(design.settings):,} settings with {design.seeds:,} seeds, by {count} "
-            f"processes; {len(folder.outcomes):,} are done: {folder.path}"
-        )
-
-        def watch(progress: "Progress") -> bool:
-            console.study(*_shown(design, progress))
-            return not stop.requested()
-
-        is_whole = is_ready and run_study(folder, pool, watch)
-        pool.close()
-        console.close()
-        return _finish(folder, is_whole, console)
-
-
-def _finish(folder: "StudyFolder", is_whole: bool, console: Console) -> "StudyResult":
-    if not is_whole:
-        from vecac.studies.results import StudyResult
-
-        folder.end()
-        console.line(f"interrupted; go on with python -m vecac.study --resume {folder.path}")
-        return StudyResult(folder.path, folder.design, is_whole=False)
-    from vecac.studies.results import write_results
-
-    result = write_results(folder)
-    console.line(result.table())
-    console.line(f"tables and figures are in {result.path}; begin with its summary.md")
-    return result
-
-
-def _shown(design: "Design", progress: "Progress") -> tuple[int, int, float, float, str]:
-    left = math.inf
-    if progress.env_steps_per_s:
-        left = (progress.wanted - progress.done) * design.base.total_timesteps / progress.env_steps_per_s
-    is_one = len(design.settings) == 1 or progress.leader is None
-    leader = "" if is_one else f", leading: {design.describe(progress.leader or 1)}"
-    return progress.done, progress.wanted, progress.env_steps_per_s, left, leader
+    if tune is None:
+        return make_design(base, varied, seeds, sample, until_ci)
+    if sample is not None or until_ci is not None:
+        raise UsageError("--tune goes with neither --sample nor --until-ci: leave these out")
+    return make_search(base, varied, seeds, tune)
 
 
 @dataclass(frozen=True)
@@ -177,8 +113,12 @@ class StudyOptions(Config):
     """Draw so many settings from --vary; left out, all combinations."""
     until_ci: float | None = None
     """Add seeds to the leading setting until its 95 % interval is so narrow; see docs/studies.md."""
+    tune: int | None = None
+    """Search for the best setting of --vary by so many trials, which Optuna proposes."""
     workers: int = 0
     """Worker processes; 0 is one a core."""
+    cluster: str | None = None
+    """Address of a Ray cluster that does the runs: auto, or HOST:PORT."""
     settings: str | None = None
     """Flags left out are as in this TOML file, an earlier run's folder, or vecac's file for an env id."""
     resume: str | None = None
@@ -189,7 +129,7 @@ class StudyOptions(Config):
     """The number of its setting."""
 
 
-OWN = ("workers", "quiet", "resume", "keep", "setting", "settings")
+OWN = ("workers", "cluster", "quiet", "resume", "keep", "setting", "settings")
 """Flags that say nothing of what a study runs."""
 
 
@@ -210,15 +150,15 @@ def _command(values: dict[str, Any]) -> int:
         return _keep(Path(values["keep"]), values, stop)
     if values["resume"] is not None:
         _require_nothing_else(values)
-        result = resume(values["resume"], values["workers"], stop)
+        result = resume(values["resume"], values["workers"], values["cluster"], stop)
     else:
-        from vecac.studies.design import make_design
         from vecac.studies.variation import parse_variations
 
         base = Config(**{name: values[name] for name in Config.__dataclass_fields__})
         varied = parse_variations(values["vary"])
-        design = make_design(base, varied, values["seeds"], values["sample"], values["until_ci"])
-        result = _start(design, values["workers"], stop)
+        wanted = (values[name] for name in ("seeds", "sample", "until_ci", "tune"))
+        machines = Machines(values["workers"], values["cluster"])
+        result = start_study(_make_design(base, varied, *wanted), machines, stop)
     return 0 if result.is_whole else stop.exit_code()
 
 

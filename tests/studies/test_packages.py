@@ -1,5 +1,9 @@
 """The packages of the extra."""
 
+import re
+import tomllib
+from pathlib import Path
+
 import pytest
 
 from vecac.errors import UsageError
@@ -7,18 +11,30 @@ from vecac.studies import packages
 
 
 @pytest.mark.parametrize(
-    ("missing", "said"),
+    ("missing", "extras", "said"),
     [
-        (("scipy",), "scipy is not installed: pip install -c constraints.txt -e '.[study]'"),
-        (("scipy", "matplotlib"), "scipy and matplotlib are not installed: pip install"),
+        (("scipy",), ["study"], "scipy is not installed: pip install -c constraints.txt -e '.[study]'"),
+        (("scipy", "matplotlib"), ["study"], "scipy and matplotlib are not installed: pip install"),
+        (
+            ("optuna",),
+            ["study", "tune"],
+            "optuna is not installed: pip install -c constraints.txt -e '.[study,tune]'",
+        ),
     ],
 )
-def test_what_is_missing_is_named_with_the_remedy(monkeypatch, missing, said):
+def test_what_is_missing_is_named_with_the_remedy(monkeypatch, missing, extras, said):
     monkeypatch.setattr(packages, "find_spec", lambda name: None if name in missing else "there")
     with pytest.raises(UsageError, match=r"pip install") as caught:
-        packages.require_packages()
+        packages.require_extras(*extras)
     assert str(caught.value).startswith(said)
 
 
+def test_extras_bring_what_is_asked_for():
+    with open(Path(__file__).parents[2] / "pyproject.toml", "rb") as file:
+        known = tomllib.load(file)["project"]["optional-dependencies"]
+    for extra, names in packages.EXTRAS.items():
+        assert {re.match(r"[\w-]+", requirement)[0] for requirement in known[extra]} == set(names)
+
+
 def test_nothing_is_missing_here():
-    packages.require_packages()
+    packages.require_extras("study")

@@ -1,6 +1,7 @@
 """What a study runs: settings, each with so many seeds."""
 
 import dataclasses
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -76,6 +77,11 @@ class Design:
         return tuple(dict.fromkeys(name for setting in self.settings for name in setting))
 
     @property
+    def num_settings(self) -> int:
+        """How many there are in the end."""
+        return len(self.settings) if self.search is None else self.search.trials * len(RUNGS)
+
+    @property
     def threshold(self) -> float | None:
         """The mean return of 100 episodes that solves the (first setting's) environment, if there is one."""
         first = self.settings[0] if self.settings else {}
@@ -86,6 +92,15 @@ class Design:
         """A setting by its flags, as typed."""
         values = self.settings[setting - 1]
         return " ".join(typed(name, value) for name, value in values.items()) or "the settings given"
+
+    def command(self, setting: int) -> str:
+        """The command line of vecac.train that trains by a setting, seed and folder apart."""
+        config, flags = self.config(setting, self.base.seed), list[str]()
+        for name, field in Config.__dataclass_fields__.items():
+            default = {} if field.default is dataclasses.MISSING else field.default
+            if (value := getattr(config, name)) != default and name not in ("seed", "log_dir", "quiet"):
+                flags += [shlex.quote(word) for word in typed(name, value).split(" ")]
+        return " ".join(["python -m vecac.train", *flags])
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-ready values, of which `from_dict` makes the same again."""

@@ -19,6 +19,9 @@ from vecac.studies.statistics import Estimate
 QUANTILES = (0.1, 0.5, 0.9)
 """Of the env steps to solve that a summary tells."""
 
+Outcomes = Mapping[tuple[int, int], Outcome]
+"""By setting and seed."""
+
 WORST = 10
 """Seeds that a summary names."""
 
@@ -74,8 +77,8 @@ def gather(outcomes: Sequence[Outcome], total: int) -> Runs:
     )
 
 
-def gather_all(design: Design, outcomes: Mapping[tuple[int, int], Outcome]) -> dict[int, Runs]:
-    """By the number of a setting, for those of which a run is done; outcomes are by setting and seed."""
+def gather_all(design: Design, outcomes: Outcomes) -> dict[int, Runs]:
+    """By the number of a setting, for those of which a run is done."""
     by_setting: dict[int, list[Outcome]] = {}
     for key in sorted(outcomes):
         by_setting.setdefault(key[0], []).append(outcomes[key])
@@ -101,11 +104,11 @@ def interval(runs: Runs, threshold: float | None) -> Estimate:
     return Estimate(*(number / size for number in estimate))
 
 
-def summarize(design: Design, runs: dict[int, Runs]) -> dict[str, Any]:
-    """The content of summary.json; what is not finite there is None."""
+def summarize(design: Design, runs: dict[int, Runs], first: int | None = None) -> dict[str, Any]:
+    """The content of summary.json; what is not finite there is None. `first`: who leads, if not by rank."""
     threshold = design.threshold
-    first = leading(runs, threshold)
-    ranked = sorted(runs, key=lambda setting: runs[setting].rank(threshold), reverse=True)
+    first = first or leading(runs, threshold)
+    ranked = sorted(runs, key=lambda setting: (setting == first, runs[setting].rank(threshold)), reverse=True)
     return {
         "env_id": design.base.env_id,
         "threshold": threshold,
@@ -113,7 +116,7 @@ def summarize(design: Design, runs: dict[int, Runs]) -> dict[str, Any]:
         "leading": first,
         "ranking": ranked,
         "settings": [
-            _summarize_setting(setting, design.settings[setting - 1], own)
+            summarize_setting(setting, design.settings[setting - 1], own)
             for setting, own in sorted(runs.items())
         ],
         "leading_against": [
@@ -143,7 +146,8 @@ def compare(ours: Runs, theirs: Runs) -> dict[str, Any]:
     }
 
 
-def _summarize_setting(setting: int, values: dict[str, Any], runs: Runs) -> dict[str, Any]:
+def summarize_setting(setting: int, values: dict[str, Any], runs: Runs) -> dict[str, Any]:
+    """A row of `summarize`."""
     outcomes = runs.outcomes
     order = np.argsort(runs.final_return_R, kind="stable")[:WORST]
     solved = int(runs.is_solved_R.sum())

@@ -99,7 +99,9 @@ class StudyFolder:
         yield from map(self._row, self._sorted())
 
     def _row(self, outcome: Outcome) -> bytes:
-        setting = self.design.settings[outcome.setting - 1]
+        # A search that goes on finds its settings again one by one.
+        settings = self.design.settings[outcome.setting - 1 : outcome.setting]
+        setting = settings[0] if settings else {}
         cells = [getattr(outcome, name) for name in FIELDS]
         return _csv_line([*cells[:2], *(setting.get(name) for name in self.design.varied), *cells[2:]])
 
@@ -179,7 +181,7 @@ def _read_outcomes(path: Path, design: Design) -> Iterator[Outcome]:
             outcome = _outcome(row, curves)
         except (ValueError, TypeError, KeyError) as error:
             raise UsageError(f"{path / 'runs.csv'} is damaged: {row} is no run of a study") from error
-        if outcome is not None and 1 <= outcome.setting <= len(design.settings):
+        if outcome is not None and 1 <= outcome.setting <= design.num_settings:
             yield outcome
 
 

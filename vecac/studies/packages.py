@@ -4,12 +4,16 @@ from importlib.util import find_spec
 
 from vecac.errors import UsageError
 
+EXTRAS = {"study": ("scipy", "matplotlib"), "tune": ("optuna",), "cluster": ("ray",)}
+"""Packages by the extra of pyproject.toml that brings them."""
 
-def require_packages() -> None:
-    """Refuse, with a UsageError that says what to do, to go on without the packages of the extra."""
-    missing = [name for name in ("scipy", "matplotlib") if find_spec(name) is None]
+
+def require_extras(*extras: str) -> None:
+    """Refuse, with a UsageError that says what to do, to go on without the packages of extras."""
+    missing = [name for extra in extras for name in EXTRAS[extra] if find_spec(name) is None]
     if missing:
         verb = "is" if len(missing) == 1 else "are"
         raise UsageError(
-            f"{' and '.join(missing)} {verb} not installed: pip install -c constraints.txt -e '.[study]'"
+            f"{' and '.join(missing)} {verb} not installed: pip install -c constraints.txt -e "
+            f"'.[{','.join(extras)}]'"
         )

@@ -55,6 +55,8 @@ def markdown(design: Design, summary: Mapping[str, Any]) -> str:
         f"# {summary['env_id']}: {len(summary['settings'])} settings, {runs:,} runs",
         _markdown_table(*table(design, summary)),
     ]
+    if "found" in summary:
+        parts.insert(1, "\n".join(found(summary)))
     if len(summary["ranking"]) > MOST_ROWS:
         parts.append(f"The other {len(summary['ranking']) - MOST_ROWS} settings are in summary.json.")
     if summary["leading_against"]:
@@ -70,6 +72,22 @@ def markdown(design: Design, summary: Mapping[str, Any]) -> str:
         lines = [f"- setting {setting}, seed {one['seed']}: {one['error']}" for setting, one in failures]
         parts += ["## Runs that failed", "\n".join(lines[:MOST_ROWS])]
     return "\n\n".join([*parts, "## What the numbers are", LEGEND]) + "\n"
+
+
+def found(summary: Mapping[str, Any]) -> list[str]:
+    """What a search found, in lines."""
+    (first, last), fresh = summary["found"]["fresh_seeds"], summary["found"]["fresh"]
+    names = ["solved", "env steps to solve 10, 50, 90 %", "final return", "worst 5 %", "area"]
+    results = [
+        f"{name} {result}"
+        for name, result in zip(names, _results(fresh, summary["threshold"]), strict=True)
+        if result != "-"
+    ]
+    return [
+        f"the best setting found, number {summary['leading']}:",
+        f"    {summary['found']['command']}",
+        f"with seeds {first} to {last}, which no trial had: {'; '.join(results)}",
+    ]
 
 
 def number(value: float | None) -> str:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vecac.studies.design import Design
-from vecac.studies.findings import Runs, gather_all, summarize
+from vecac.studies.design import RUNGS, Design
+from vecac.studies.findings import Outcomes, Runs, gather_all, summarize, summarize_setting
 from vecac.studies.folder import StudyFolder
 from vecac.studies.report import format_table, markdown, table
 
@@ -40,8 +40,10 @@ class StudyResult:
         )
 
 
-def write_results(study: StudyFolder) -> StudyResult:
+def write_results(study: StudyFolder, best: int | None = None) -> StudyResult:
     """Write the tables, the figures and TensorBoard's files of the runs that there are, at least 1.
+
+    `best`: the setting that a search has found, as `run_search` returns it.
 
     Raises:
         UsageError: the folder cannot be written to.
@@ -51,11 +53,38 @@ def write_results(study: StudyFolder) -> StudyResult:
     from vecac.studies.figures import draw_figures
 
     study.end()
-    runs = gather_all(study.design, study.outcomes)
-    summary = summarize(study.design, runs)
+    runs = gather_all(study.design, _judged(study))
+    summary = summarize(study.design, runs, best)
+    if best is not None:
+        summary["found"] = _found(study, best)
     study.write("summary.json", summary)
     study.write_text("summary.md", markdown(study.design, summary))
     with study.disk_errors():
         write_events(study, runs, summary)
         figures = draw_figures(study, runs, summary)
     return StudyResult(study.path, study.design, True, runs, summary, figures)
+
+
+def _judged(study: StudyFolder) -> Outcomes:
+    """All outcomes; of a search, those by which the trials were judged that came to its last rung."""
+    design = study.design
+    if design.search is None:
+        return study.outcomes
+    seeds = design.seeds_of(design.seeds)
+    return {
+        key: outcome
+        for key, outcome in study.outcomes.items()
+        if key[0] % len(RUNGS) == 0 and key[1] in seeds
+    }
+
+
+def _found(study: StudyFolder, best: int) -> dict[str, Any]:
+    """What a search found, and what it came to with seeds that no trial had."""
+    design, known = study.design, study.design.seeds_of(study.design.seeds)
+    fresh = {key: one for key, one in study.outcomes.items() if key[0] == best and key[1] not in known}
+    (runs,) = gather_all(design, fresh).values()
+    return {
+        "command": design.command(best),
+        "fresh_seeds": [int(runs.seed_R[0]), int(runs.seed_R[-1])],
+        "fresh": summarize_setting(best, design.settings[best - 1], runs),
+    }

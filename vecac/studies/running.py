@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vecac.errors import UsageError
@@ -10,7 +10,7 @@ from vecac.studies.design import Design
 from vecac.studies.findings import Runs, gather_all, interval, leading
 from vecac.studies.folder import StudyFolder
 from vecac.studies.outcome import Outcome
-from vecac.studies.workers import Task, Workers
+from vecac.studies.workers import Pool, Task
 
 LEADER_SHARE = 0.02
 """Of the time, at the most, that it may take to find out who leads."""
@@ -30,7 +30,7 @@ Watch = Callable[[Progress], bool]
 """Told of the progress several times a second; a study is interrupted once it says no."""
 
 
-def require_runnable(design: Design, workers: Workers, go_on: Callable[[], bool]) -> bool:
+def require_runnable(design: Design, workers: Pool, go_on: Callable[[], bool]) -> bool:
     """Refuse a design of which a setting cannot run here; returns False if go_on interrupted this.
 
     Settings that differ by real numbers alone can run or not together.
@@ -52,40 +52,47 @@ def require_runnable(design: Design, workers: Workers, go_on: Callable[[], bool]
     return True
 
 
-def run_study(study: StudyFolder, workers: Workers, watch: Watch) -> bool:
+def run_study(study: StudyFolder, workers: Pool, watch: Watch) -> bool:
     """Do the runs that are left, and write down each; returns False if `watch` interrupted it.
 
     Raises:
         UsageError: the folder cannot be written to.
     """
-    design, display = study.design, _Display(study, watch)
+    design, display = study.design, Display(study, watch)
     counts = dict.fromkeys(range(1, len(design.settings) + 1), design.seeds)
     study.begin()
+    while do(study, workers, _seed_by_seed(design, counts), display):
+        setting = _setting_to_go_on_with(study, counts)
+        if setting is None:
+            return True
+        counts[setting] += design.seeds
+    return False
+
+
+def do(study: StudyFolder, workers: Pool, wanted: Sequence[tuple[int, int]], display: "Display") -> bool:
+    """Do what is missing of the runs that are wanted, by setting and seed; False if interrupted."""
+    missing = [key for key in wanted if key not in study.outcomes]
+    display.wanted = len(study.outcomes) + len(missing)
+    first = study.design.base.seed
+    configs = {setting: study.design.config(setting, first) for setting, _ in missing}
+    tasks = (Task(setting, seed, configs[setting]) for setting, seed in missing)
     try:
-        while True:
-            display.wanted = sum(counts.values())
-            for outcome in workers.run(_tasks(study, counts)):
-                if outcome is not None:
-                    study.add(outcome)
-                    display.add(outcome)
-                study.flush()
-                if not display.go_on():
-                    return False
-            setting = _setting_to_go_on_with(study, counts)
-            if setting is None:
-                return True
-            counts[setting] += design.seeds
+        for outcome in workers.run(tasks):
+            if outcome is not None:
+                study.add(outcome)
+                display.add(outcome)
+            study.flush()
+            if not display.go_on():
+                return False
     finally:
         study.flush(is_end=True)
+    return True
 
 
-def _tasks(study: StudyFolder, counts: dict[int, int]) -> Iterator[Task]:
-    """What is missing: seed by seed, so that early on there is something to see of every setting."""
-    first = study.design.base.seed
-    for seed in range(first, first + max(counts.values())):
-        for setting, count in counts.items():
-            if seed < first + count and (setting, seed) not in study.outcomes:
-                yield Task(setting, seed, study.design.config(setting, seed))
+def _seed_by_seed(design: Design, counts: dict[int, int]) -> list[tuple[int, int]]:
+    """So that early on there is something to see of every setting."""
+    seeds = design.seeds_of(max(counts.values()))
+    return [(setting, seed) for seed in seeds for setting, count in counts.items() if seed - seeds[0] < count]
 
 
 def _setting_to_go_on_with(study: StudyFolder, counts: dict[int, int]) -> int | None:
@@ -108,8 +115,8 @@ def _setting_to_go_on_with(study: StudyFolder, counts: dict[int, int]) -> int | 
     return setting
 
 
-class _Display:
-    """Tells `watch` how far a study is."""
+class Display:
+    """Tells `watch` how far a study is; `wanted` are the runs that there will be."""
 
     def __init__(self, study: StudyFolder, watch: Watch) -> None:
         self._study, self._watch = study, watch
@@ -119,9 +126,11 @@ class _Display:
         self.wanted = 0
 
     def add(self, outcome: Outcome) -> None:
+        """A run was done."""
         self._env_steps += outcome.env_steps
 
     def go_on(self) -> bool:
+        """Whether `watch` does not interrupt the study."""
         now = time.monotonic()
         if self._study.outcomes and now >= self._leader_due:
             self._leader = leading(self._runs(), self._study.design.threshold)

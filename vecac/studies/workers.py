@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from vecac.config import Config
 from vecac.environments.supervision import stop_signals_held
@@ -35,7 +35,7 @@ ATTEMPTS = 2
 
 
 class Task(NamedTuple):
-    """A run to be done: the number of its setting, its seed, and what to train by.
+    """A run to be done: the number of its setting, its seed, and what to train by, whose own seed is not it.
 
     Without a seed there is nothing to be done, but to get ready for the setting.
     """
@@ -43,6 +43,27 @@ class Task(NamedTuple):
     setting: int
     seed: int | None
     config: Config
+
+
+class Pool(Protocol):
+    """Whoever has runs done: processes of this machine, or a cluster."""
+
+    count: int
+    """Runs at a time."""
+
+    def prepare(self, tasks: Sequence[Task]) -> Iterator[Outcome | None]:
+        """`run` for tasks without a seed, with which all get ready: the error of a setting that cannot run
+        here is told by its outcome.
+        """
+
+    def run(self, tasks: Iterator[Task]) -> Iterator[Outcome | None]:
+        """Outcomes as runs end; None every TICK_SECONDS in between.
+
+        A run whose process dies is done again; if that dies too, it has failed.
+        """
+
+    def close(self) -> None:
+        """End what is in progress."""
 
 
 @dataclass
@@ -72,18 +93,12 @@ class Workers:
             self._start()
 
     def prepare(self, tasks: Sequence[Task]) -> Iterator[Outcome | None]:
-        """`run` for tasks without a seed, with which all workers get ready: the error of a setting that
-        cannot run here is told by its outcome.
-        """
+        """See Pool."""
         everywhere = [task for task in tasks for _ in range(-(-self.count // len(tasks)))]
         return self.run(iter(everywhere), ahead=1)
 
     def run(self, tasks: Iterator[Task], ahead: int = AHEAD) -> Iterator[Outcome | None]:
-        """Outcomes as runs end; None every TICK_SECONDS in between.
-
-        A run whose worker dies is done again; if that dies too, it has failed. `ahead`: tasks that a worker
-        is given at a time, so that it need not wait for the next one.
-        """
+        """See Pool; `ahead`: tasks that a worker is given at a time, so that it never waits for one."""
         again: deque[Task] = deque()
         while True:
             for worker in self._workers:
@@ -165,25 +180,26 @@ def work(pipe: "Connection[Any, Any]") -> None:
     import torch
 
     torch.set_num_threads(1)
-    trainers: dict[int, Trainer] = {}
+    trainers: dict[tuple[int, Config], Trainer] = {}
     with suppress(EOFError, BrokenPipeError):
         while True:
             task = pipe.recv()
             pipe.send(do(task, trainers))
 
 
-def do(task: Task, trainers: "dict[int, Trainer]") -> Outcome:
-    """What comes of a task; `trainers` are those that the process has at hand, by setting."""
+def do(task: Task, trainers: "dict[tuple[int, Config], Trainer]") -> Outcome:
+    """What comes of a task; `trainers` are those that the process has at hand."""
     from vecac.studies.training import Trainer
 
+    key = task.setting, task.config
     try:
-        if task.setting not in trainers:
+        if key not in trainers:
             if len(trainers) == MOST_TRAINERS:
                 trainers.clear()
-            trainers[task.setting] = Trainer(task.setting, task.config)
+            trainers[key] = Trainer(*key)
         if task.seed is None:
             return Outcome(task.setting, 0, "ready")
-        return trainers[task.setting].train(task.seed)
+        return trainers[key].train(task.seed)
     except Exception as error:
         return failed(task.setting, task.seed or 0, error)
 
