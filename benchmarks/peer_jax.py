@@ -191,20 +191,22 @@ def draw_randoms(key: Array, num_envs: int) -> Randoms:
     )
 
 
-def iterate(training: Training, _: None = None) -> tuple[Training, Array]:
+def iterate(training: Training, _: None = None, axis: str | None = "cores") -> tuple[Training, Array]:
     """Collect T x N, then one Adam step; also returns how many episodes ended.
 
-    Runs on every device of the axis "cores", with its share of the environments and a key of its own.
+    Runs on every device of the axis, with its share of the environments and a key of its own; None is alone.
     """
     key, rollout_key = jax.random.split(training.keys[0])
     randoms_T = draw_randoms(rollout_key, training.environments.obs_DN.shape[1])
     environments, gradient, transitions_T = collect_gradient(
         training.parameters, training.environments, randoms_T
     )
-    updates, optimizer = OPTIMIZER.update(jax.lax.pmean(gradient, "cores"), training.optimizer)
-    parameters = optax.apply_updates(training.parameters, updates)
     ended = (transitions_T.terminated_N | transitions_T.truncated_N).sum()
-    return Training(parameters, optimizer, environments, key[None]), jax.lax.psum(ended, "cores")
+    if axis is not None:
+        gradient, ended = jax.lax.pmean(gradient, axis), jax.lax.psum(ended, axis)
+    updates, optimizer = OPTIMIZER.update(gradient, training.optimizer)
+    parameters = optax.apply_updates(training.parameters, updates)
+    return Training(parameters, optimizer, environments, key[None]), ended
 
 
 def compile_iterations(training: Training, iterations: int, num_devices: int) -> jax.stages.Compiled:

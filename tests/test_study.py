@@ -127,12 +127,16 @@ def test_a_run_that_fails_is_a_row_and_the_study_goes_on(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["--vary", "lerning-rate=1"], "did you mean learning_rate?"),
+        (["--vary", "lerning-rate=1"], "did you mean --learning-rate?"),
         (["--vary", "gamma=0.9,2"], "setting 2 (--gamma 2.0)"),
         (["--vary", "gamma=0.9", "--vary", "gamma=0.99"], "--gamma is varied already"),
         (["--vary", "gamma=0.99..0.9"], "is an empty range"),
         (["--vary", "gamma=0.9..0.99"], "add --sample K"),
-        (["--vary", "env-id=CartPole-v1,Nowhere-v0"], "setting 2 (--env-id Nowhere-v0): "),
+        (["--vary", "wrapper=nowhere:W"], "nowhere"),
+        (["--sample", "1000000000", "--vary", "gamma=0.9..0.99"], "--sample must be at most 100,000"),
+        (["--setting", "3"], "--setting 3 goes with --keep"),
+        (["--resume", ".", "--keep", "."], "leave one out"),
+        (["--keep", ".", "--workers", "3"], "leave --workers and --cluster out"),
         (["--env-id", "Nowhere-v0"], "Nowhere"),
         (
             ["--engine", "fused", "--vary", "td-lambda=0,0.9"],

@@ -37,7 +37,7 @@ def compare_studies(studies: "Sequence[StudyFolder]") -> list[dict[str, Any]]:
     Raises:
         UsageError: the studies are not of one environment, or a study has no run yet.
     """
-    from vecac.studies.findings import compare, gather_all, leading
+    from vecac.studies.findings import compare, gather_all, judged, leading
 
     first, *others = studies
     for study in studies:
@@ -50,7 +50,7 @@ def compare_studies(studies: "Sequence[StudyFolder]") -> list[dict[str, Any]]:
             raise UsageError(
                 f"{study.path} has no run yet: go on with python -m vecac.study --resume {study.path}"
             )
-    runs = {study.path: gather_all(study.design, study.outcomes) for study in studies}
+    runs = {study.path: gather_all(study.design, judged(study.design, study.outcomes)) for study in studies}
     rows = []
     for other in others:
         leaders = tuple(leading(runs[one.path], one.design.threshold) for one in (first, other))
@@ -68,12 +68,17 @@ def compare_studies(studies: "Sequence[StudyFolder]") -> list[dict[str, Any]]:
 
 
 def _alike(one: "StudyFolder", other: "StudyFolder") -> Iterator[tuple[int, int]]:
-    """Numbers of settings that both studies vary by the same values."""
-    theirs = {
-        repr(sorted(setting.items())): number for number, setting in enumerate(other.design.settings, 1)
-    }
-    for number, setting in enumerate(one.design.settings, 1):
-        if setting and (same := theirs.get(repr(sorted(setting.items())))):
+    """Numbers of settings by which both studies train alike, seeds apart."""
+
+    def training(study: "StudyFolder", setting: int) -> str:
+        config = study.design.config(setting, 0).to_dict()
+        return repr(
+            {name: value for name, value in config.items() if name not in ("log_dir", "run_name", "quiet")}
+        )
+
+    theirs = {training(other, number): number for number in range(1, len(other.design.settings) + 1)}
+    for number in range(1, len(one.design.settings) + 1):
+        if (same := theirs.get(training(one, number))) is not None:
             yield number, same
 
 

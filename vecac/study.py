@@ -125,8 +125,8 @@ class StudyOptions(Config):
     """Study's folder to go on with; everything is as saved there."""
     keep: str | None = None
     """Study's folder to take a run out of, by --setting and --seed, as a run folder: it is trained again."""
-    setting: int = 1
-    """The number of its setting."""
+    setting: int | None = None
+    """The number of its setting; left out, the first."""
 
 
 OWN = ("workers", "cluster", "quiet", "resume", "keep", "setting", "settings")
@@ -138,7 +138,12 @@ def _options_left_out(values: dict[str, Any]) -> StudyOptions | None:
         return None
     if values["resume"] or values["keep"]:
         raise UsageError("--settings goes with a new study alone: leave it out")
+    from vecac.studies.variation import NOT_VARIED, parse_variations
+
     taken = read_settings(values["settings"])
+    # What is varied is not taken from there, nor what says nothing of a study.
+    left_out = {*parse_variations(values["vary"]), *NOT_VARIED} - {"env_id", "seed"}
+    taken = {name: value for name, value in taken.items() if name not in left_out}
     if values["wrapper"]:
         taken["wrapper"] = ()
     return StudyOptions(**taken, settings=values["settings"])
@@ -146,6 +151,10 @@ def _options_left_out(values: dict[str, Any]) -> StudyOptions | None:
 
 def _command(values: dict[str, Any]) -> int:
     stop = StopRequest()
+    if values["keep"] is not None and values["resume"] is not None:
+        raise UsageError("--keep takes a run out of a study, and --resume goes on with one: leave one out")
+    if values["keep"] is None and values["setting"] is not None:
+        raise UsageError(f"--setting {values['setting']} goes with --keep: add that, or leave it out")
     if values["keep"] is not None:
         return _keep(Path(values["keep"]), values, stop)
     if values["resume"] is not None:
@@ -176,13 +185,15 @@ def _keep(path: Path, values: dict[str, Any], stop: StopRequest) -> int:
     from vecac.train import train
 
     _require_nothing_else(values, "seed", "log_dir", "run_name")
-    known, key = read_study(path), (values["setting"], values["seed"])
+    if values["workers"] or values["cluster"]:
+        raise UsageError("--keep trains one run, in this process: leave --workers and --cluster out")
+    known, key = read_study(path), (values["setting"] or 1, values["seed"])
     if key not in known.outcomes:
         raise UsageError(f"{path} has no run with --setting {key[0]} --seed {key[1]}: runs.csv lists them")
-    config = known.design.config(*key)
-    if values["log_dir"] != Config.log_dir:
-        config = replace(config, log_dir=values["log_dir"])
-    result = train(replace(config, quiet=values["quiet"]), stop)
+    typed_here = {
+        name: values[name] for name in ("log_dir", "run_name") if values[name] != getattr(Config, name)
+    }
+    result = train(replace(known.design.config(*key), quiet=values["quiet"], **typed_here), stop)
     if result.stop_reason == "interrupted":
         return stop.exit_code()
     outcome = known.outcomes[key]

@@ -93,11 +93,18 @@ def test_the_table_is_in_order_and_names_what_is_varied(design):
         assert curves["seed"].tolist() == [1, 3, 1, 2]
 
 
-@pytest.mark.parametrize("error", ["two words", 'it said "no", twice', "a\u2028line and a\x0bfeed", "é"])
+@pytest.mark.parametrize("error", ["two words", 'it said "no", twice', "a\u2028line and a\x0bfeed", "é€"])
 def test_whatever_an_error_says_comes_back(design, error):
     failed = Outcome(1, 1, "failed", error)
     study = filled(design, [failed])
     assert read_study(study.path).outcomes[1, 1].error == error
+
+
+def test_a_row_torn_in_the_middle_of_a_character_is_half_a_row(design):
+    study = filled(design, [*OUTCOMES, Outcome(3, 3, "failed", "€")])
+    whole = (study.path / "runs.csv").read_bytes()
+    (study.path / "runs.csv").write_bytes(whole[: whole.index("€".encode()) + 1])
+    assert_same(read_study(study.path).outcomes, OUTCOMES)
 
 
 @pytest.mark.parametrize("file", ["runs.csv", "curves.part"])
@@ -185,7 +192,19 @@ def test_the_description_says_what_it_was_made_with(design):
             "--gamma must be between 0 and 1",
         ),
         (lambda path: (path / "runs.csv").write_text("setting,seed\nx,y\n"), "runs.csv is damaged"),
-        (lambda path: (path / "curves.npz").write_text("x"), "curves.npz is damaged"),
+        (
+            lambda path: (path / "curves.npz").write_text("x"),
+            "curves.npz is damaged: delete it, and the runs are",
+        ),
+        (lambda path: (path / "curves.npz").write_text(""), "curves.npz is damaged"),
+        (
+            lambda path: np.savez(path / "curves.npz", setting=[1], seed=[1], return_mean=[[1.0] * 7]),
+            "is damaged",
+        ),
+        (
+            lambda path: edit_json(path, lambda study: study["design"].update(seeds="2")),
+            "does not hold a study",
+        ),
     ],
 )
 def test_what_is_damaged_is_named(design, damage, said):

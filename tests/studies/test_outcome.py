@@ -48,6 +48,13 @@ def test_a_run_that_ends_early_keeps_its_last_mean_and_one_without_episodes_has_
     assert np.isnan(Curve(1000).end()).all()
 
 
+def test_returns_that_overflow_are_no_numbers_of_a_curve():
+    curve = Curve(1000)
+    curve.add(np.array([100, 500]), np.array([1.0, 3e39]), 600)
+    assert curve.end()[9] == 1.0
+    assert np.isnan(curve.end()[49:]).all()
+
+
 def test_the_grid_ends_with_the_run():
     assert grid(500_000).tolist() == [5000.0 * k for k in range(1, POINTS + 1)]
     assert grid(7)[-1] == 7.0
@@ -57,6 +64,9 @@ def test_the_final_return_is_the_greedy_evaluations_or_else_that_in_training():
     assert Outcome(1, 1, "finished", last_100_return_mean=3.0, eval_return_mean=5.0).final_return == 5.0
     assert Outcome(1, 1, "finished", last_100_return_mean=3.0).final_return == 3.0
     assert math.isnan(Outcome(1, 1, "finished").final_return)
+    assert math.isnan(Outcome(1, 1, "finished", eval_return_mean=math.inf).final_return)
+    few = Outcome(1, 1, "finished", curve_G=np.full(POINTS, 2.0, np.float32))
+    assert few.final_return == 2.0  # of fewer than 100 episodes
     assert Outcome(1, 1, "failed", last_100_return_mean=3.0).final_return == -math.inf
 
 
@@ -65,6 +75,8 @@ def test_a_failure_is_a_line():
     assert reason(UsageError("so it is")) == "so it is"
     assert reason(EnvironmentFault("so it is")) == "so it is"
     assert failed(1, 1, "its process died").error == "its process died"
+    assert reason(ValueError("bad \udcff")) == "ValueError: bad \\udcff"
+    assert len(reason(ValueError("x" * 10**6))) < 1100
 
 
 def test_times_are_fields():

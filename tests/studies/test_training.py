@@ -134,3 +134,24 @@ def test_a_run_that_fails_is_an_outcome_with_its_reason(settings, said):
 def test_a_setting_that_cannot_run_here_is_refused():
     with pytest.raises(UsageError, match="Nowhere"):
         Trainer(1, Config(env_id="Nowhere-v0"))
+
+
+@pytest.mark.parametrize("raised", [KeyboardInterrupt("no"), SystemExit(3), ZeroDivisionError("no")])
+def test_whatever_an_environment_raises_is_a_reason(monkeypatch, raised):
+    trainer = Trainer(1, Config(engine="fused", num_threads=1, total_timesteps=1000))
+
+    def make_engine(seed):
+        raise raised
+
+    monkeypatch.setattr(trainer, "_make_engine", make_engine)
+    outcome = trainer.train(1)
+    assert outcome.stop_reason == "failed"
+    assert type(raised).__name__ in outcome.error
+
+
+@pytest.mark.parametrize("engine", ["fused", "sync"])
+def test_to_get_ready_trains_nothing(engine):
+    config = Config(engine=engine, num_threads=1, total_timesteps=2000, eval_episodes=2)
+    ready, other = Trainer(1, config), Trainer(1, config)
+    ready.get_ready()
+    assert ready.train(1).last_100_return_mean == other.train(1).last_100_return_mean

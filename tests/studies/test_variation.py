@@ -18,12 +18,11 @@ from vecac.studies.variation import Range, grid, parse_variations, sample, varia
         ("--num-envs=4, 16", "num_envs", (4, 16)),
         ("num-steps=5,20", "n_rollout", (5, 20)),
         ("gae-lambda=0,0.95", "td_lambda", (0, 0.95)),
-        ("total-timesteps=1e5", "total_timesteps", (1e5,)),
+        ("total-timesteps=1e5", "total_timesteps", (100_000,)),
         ("optimizer=adam,rmsprop", "optimizer", ("adam", "rmsprop")),
         ("bootstrap-truncated=True,false", "bootstrap_truncated", (True, False)),
         ("max-grad-norm=none,0.5", "max_grad_norm", (None, 0.5)),
         ("hidden-sizes=64,64 64", "hidden_sizes", ((64,), (64, 64))),
-        ("env-id=CartPole-v1,Acrobot-v1", "env_id", ("CartPole-v1", "Acrobot-v1")),
         (
             "env-kwargs=gravity=-5,gravity=-10 wind=True",
             "env_kwargs",
@@ -53,7 +52,14 @@ def test_ranges(text, expected):
 @pytest.mark.parametrize(
     ("texts", "said"),
     [
-        (["lerning-rate=1"], "no field lerning_rate: did you mean learning_rate?"),
+        (
+            ["lerning-rate=1"],
+            "--vary lerning_rate names no flag of vecac.train: did you mean --learning-rate?",
+        ),
+        (["xyzzy"], "--vary xyzzy names no flag of vecac.train; --help shows them"),
+        ([""], "--vary without a flag names no flag"),
+        (["env-id=CartPole-v1,Acrobot-v1"], "--vary env-id: a study is of one environment"),
+        (["num-envs=4,4.0"], "gives a value twice"),
         (["learning-rate"], "gives no values: write --vary learning-rate=A,B or learning-rate=LOW..HIGH"),
         (["learning-rate="], "gives an empty value"),
         (["learning-rate=1,,2"], "gives an empty value"),
@@ -160,7 +166,8 @@ def test_lists_from_python_are_taken_as_they_are_and_text_as_typed():
         ({"gamma": []}, "--vary gamma gives no values"),
         ({"gamma": [0.9, 0.9]}, "gives a value twice"),
         ({"seed": [1, 2]}, "--seeds says how many"),
-        ({"gama": [1]}, "did you mean gamma?"),
+        ({"gama": [1]}, "did you mean --gamma?"),
+        ({"gamma": 0.9}, "--vary gamma: 0.9 is no list of values"),
     ],
 )
 def test_lists_that_cannot_be_are_named(varied, said):

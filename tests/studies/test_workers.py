@@ -11,6 +11,7 @@ import pytest
 from support import start, wait_until
 
 from vecac.config import Config
+from vecac.errors import UsageError
 from vecac.studies.training import Trainer
 from vecac.studies.workers import Task, Workers
 
@@ -117,6 +118,7 @@ def test_a_tick_comes_while_nothing_ends(workers):
 PARENT = """
 import sys, time
 from vecac.config import Config
+from vecac.errors import UsageError
 from vecac.studies.workers import Task, Workers
 if __name__ == "__main__":
     workers = Workers(2)
@@ -144,3 +146,31 @@ def test_workers_end_with_their_parent_even_if_that_is_killed(tmp_path):
     assert all(map(is_alive, pids))
     os.kill(process.pid, signal.SIGKILL)
     assert wait_until(lambda: not any(map(is_alive, pids)), 10)
+
+
+@pytest.mark.linux
+def test_the_death_of_the_server_that_forks_is_survived(tmp_path):
+    with closing(Workers(2)) as pair:
+        (server,) = {parent_of(worker.process.pid) for worker in pair._workers}
+        done = []
+        for outcome in pair.run(iter([Task(1, seed, CONFIG) for seed in range(20)])):
+            if outcome is not None:
+                done.append(outcome.seed)
+                if len(done) == 4:
+                    os.kill(server, signal.SIGKILL)
+        assert sorted(done) == list(range(20))
+
+
+def parent_of(pid):
+    with open(f"/proc/{pid}/stat") as file:
+        return int(file.read().rpartition(")")[2].split()[1])
+
+
+def test_more_workers_than_there_can_be_is_a_line(monkeypatch):
+    monkeypatch.setattr(Workers, "_start", raise_too_many)
+    with pytest.raises(UsageError, match=r"50 worker processes cannot be started .*use fewer --workers"):
+        Workers(50)
+
+
+def raise_too_many(self):
+    raise OSError(24, "Too many open files")

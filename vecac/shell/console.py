@@ -78,10 +78,11 @@ class Console:
         )
         self._show(line, text, env_steps, self._total, " steps")
 
-    def study(self, runs: int, wanted: int, env_steps_per_s: float, left: float, leader: str) -> None:
-        """Show how far a study is; `left` are the seconds that it may still take."""
+    def study(self, runs: int, wanted: int, env_steps_per_s: float, left: float | None, leader: str) -> None:
+        """Show how far a study is; `left` are the seconds that it may still take, if that is known."""
         rate = f"{env_steps_per_s:,.0f} env steps a second"
-        line = f"{runs:,} of {wanted:,} runs, {rate}, {left:.0f} s left{leader}"
+        rest = "" if left is None else f", {left:.0f} s left"
+        line = f"{runs:,} of {wanted:,} runs, {rate}{rest}{leader}"
         self._show(line, rate + leader, runs, wanted, " runs")
 
     def evaluation(self, what: str, episodes: int, total: int, steps: int) -> None:

@@ -3,7 +3,6 @@
 Whatever loads scipy, matplotlib or torch is imported inside the functions: workers start meanwhile.
 """
 
-import math
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -104,7 +103,14 @@ def go_through(
         is_whole, best = _do_runs(folder, pool, watch) if is_ready else (False, None)
         pool.close()
         console.close()
-        return _finish(folder, is_whole, best, console)
+        if not is_whole:
+            return _interrupted(folder, console)
+    # From here on a signal ends the process as any other: files are whole, and there are no runs to lose.
+    try:
+        return _finish(folder, best, console)
+    except KeyboardInterrupt:
+        console.line(f"interrupted; python -m vecac.study --resume {folder.path} writes its tables")
+        raise
 
 
 def _do_runs(folder: "StudyFolder", pool: "Pool", watch: "Watch") -> tuple[bool, int | None]:
@@ -119,13 +125,15 @@ def _do_runs(folder: "StudyFolder", pool: "Pool", watch: "Watch") -> tuple[bool,
     return best is not None, best
 
 
-def _finish(folder: "StudyFolder", is_whole: bool, best: int | None, console: Console) -> "StudyResult":
-    if not is_whole:
-        from vecac.studies.results import StudyResult
+def _interrupted(folder: "StudyFolder", console: Console) -> "StudyResult":
+    from vecac.studies.results import StudyResult
 
-        folder.end()
-        console.line(f"interrupted; go on with python -m vecac.study --resume {folder.path}")
-        return StudyResult(folder.path, folder.design, is_whole=False)
+    folder.end()
+    console.line(f"interrupted; go on with python -m vecac.study --resume {folder.path}")
+    return StudyResult(folder.path, folder.design, is_whole=False)
+
+
+def _finish(folder: "StudyFolder", best: int | None, console: Console) -> "StudyResult":
     from vecac.studies.report import found
     from vecac.studies.results import write_results
 
@@ -137,10 +145,8 @@ def _finish(folder: "StudyFolder", is_whole: bool, best: int | None, console: Co
     return result
 
 
-def _shown(design: "Design", progress: "Progress") -> tuple[int, int, float, float, str]:
-    left = math.inf
-    if progress.env_steps_per_s:
-        left = (progress.wanted - progress.done) * design.base.total_timesteps / progress.env_steps_per_s
-    is_one = len(design.settings) == 1 or progress.leader is None
-    leader = "" if is_one else f", leading: {design.describe(progress.leader or 1)}"
-    return progress.done, progress.wanted, progress.env_steps_per_s, left, leader
+def _shown(design: "Design", progress: "Progress") -> tuple[int, int, float, float | None, str]:
+    leader = "" if progress.leader is None else f", leading: {design.describe(progress.leader)}"
+    if len(design.settings) == 1:
+        leader = ""
+    return progress.done, progress.wanted, progress.env_steps_per_s, progress.seconds_left, leader

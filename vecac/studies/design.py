@@ -10,7 +10,7 @@ from vecac.config import Config
 from vecac.config_rules import typed
 from vecac.environments.registry import find_spec
 from vecac.errors import UsageError
-from vecac.studies.variation import NOT_VARIED, Range, Values, grid, sample
+from vecac.studies.variation import MOST_SETTINGS, NOT_VARIED, Range, Values, grid, sample
 
 MOST_SEEDS = 10_000_000
 """Of a setting."""
@@ -83,9 +83,8 @@ class Design:
 
     @property
     def threshold(self) -> float | None:
-        """The mean return of 100 episodes that solves the (first setting's) environment, if there is one."""
-        first = self.settings[0] if self.settings else {}
-        threshold: float | None = find_spec(first.get("env_id", self.base.env_id)).reward_threshold
+        """The mean return of 100 episodes that solves the environment, if there is one."""
+        threshold: float | None = find_spec(self.base.env_id).reward_threshold
         return threshold
 
     def describe(self, setting: int) -> str:
@@ -107,7 +106,7 @@ class Design:
         settings = [{name: _plain(value) for name, value in setting.items()} for setting in self.settings]
         return {
             "base": self.base.to_dict(),
-            "settings": [] if self.search else settings,
+            "settings": settings,
             "seeds": self.seeds,
             "until_ci": self.until_ci,
             "search": self.search and self.search.to_dict(),
@@ -121,6 +120,8 @@ class Design:
         ]
         search = None if content["search"] is None else Search.from_dict(content["search"])
         base, seeds = Config(**content["base"]), content["seeds"]
+        if type(seeds) is not int or seeds < 1:
+            raise ValueError(f"seeds is {seeds!r}")
         return cls(base, tuple(settings), seeds, content["until_ci"], search)
 
 
@@ -196,7 +197,7 @@ def _require_sensible(
     for name, reason in NOT_VARIED.items():
         value = getattr(base, name)
         default = Config.__dataclass_fields__[name].default
-        does_something = ("seed", "log_dir", "run_name", "quiet")
+        does_something = ("env_id", "seed", "log_dir", "run_name", "quiet")
         if name not in does_something and value not in (default, 1 if name == "num_threads" else default):
             raise UsageError(f"{typed(name, value)} does nothing in a study: {reason}; leave it out")
     for name in varied:
@@ -204,8 +205,10 @@ def _require_sensible(
         default = field.default if field.default is not dataclasses.MISSING else {}
         if getattr(base, name) != default and name != "engine":
             raise UsageError(f"{typed(name, getattr(base, name))} is varied too: leave one of both out")
-    if not 1 <= seeds <= MOST_SEEDS or base.seed + seeds > 2**63:
+    if type(seeds) is not int or not 1 <= seeds <= MOST_SEEDS or base.seed + seeds > 2**63:
         raise UsageError(f"--seeds must be between 1 and {MOST_SEEDS:,}, not {seeds}")
+    if sample_size is not None and sample_size > MOST_SETTINGS:
+        raise UsageError(f"--sample must be at most {MOST_SETTINGS:,}, not {sample_size}")
     if sample_size is not None and (sample_size < 1 or not varied):
         raise UsageError(f"--sample {sample_size} draws settings, at least 1, from --vary: add that")
     if until_ci is not None and not 0 < until_ci <= 1:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecac.studies import statistics
-from vecac.studies.design import Design
+from vecac.studies.design import RUNGS, Design
 from vecac.studies.outcome import Outcome, grid
 from vecac.studies.statistics import Estimate
 
@@ -86,6 +86,14 @@ def gather_all(design: Design, outcomes: Outcomes) -> dict[int, Runs]:
         setting: gather(own, design.settings[setting - 1].get("total_timesteps", design.base.total_timesteps))
         for setting, own in by_setting.items()
     }
+
+
+def judged(design: Design, outcomes: Outcomes) -> Outcomes:
+    """All outcomes; of a search, those by which the trials were judged that came to its last rung."""
+    if design.search is None:
+        return outcomes
+    seeds = design.seeds_of(design.seeds)
+    return {key: one for key, one in outcomes.items() if key[0] % len(RUNGS) == 0 and key[1] in seeds}
 
 
 def leading(runs: dict[int, Runs], threshold: float | None) -> int:

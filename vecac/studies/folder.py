@@ -82,6 +82,13 @@ class StudyFolder:
         with self.disk_errors():
             self._curves.path.unlink(missing_ok=True)
 
+    def add_settings(self, settings: Sequence[dict[str, Any]]) -> None:
+        """Take in what a search proposes; study.json has it too."""
+        self.design = dataclasses.replace(self.design, settings=(*self.design.settings, *settings))
+        with self.disk_errors():
+            content = json.loads((self.path / "study.json").read_text(encoding="utf-8"))
+            write_json(self.path / "study.json", {**content, "design": self.design.to_dict()})
+
     def write(self, name: str, content: dict[str, Any]) -> None:
         """Write a JSON file, whole or not at all."""
         with self.disk_errors():
@@ -99,7 +106,7 @@ class StudyFolder:
         yield from map(self._row, self._sorted())
 
     def _row(self, outcome: Outcome) -> bytes:
-        # A search that goes on finds its settings again one by one.
+        # A search that goes on finds its settings anew.
         settings = self.design.settings[outcome.setting - 1 : outcome.setting]
         setting = settings[0] if settings else {}
         cells = [getattr(outcome, name) for name in FIELDS]
@@ -154,15 +161,19 @@ def read_study(path: Path) -> StudyFolder:
     except ValueError as error:
         raise UsageError(f"{path / 'study.json'} is damaged: it is not JSON") from error
     try:
-        maker = content["versions"]["vecac"]
-        if (content["format_version"], maker) != (FORMAT_VERSION, vecac.__version__):
-            raise UsageError(
-                f"{path} was made by vecac {maker}, and this is {vecac.__version__}: its runs would not be "
-                "comparable; use that version, or start a new study"
-            )
-        design = Design.from_dict(content["design"])
-    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        maker, format_version = content["versions"]["vecac"], content["format_version"]
+    except (KeyError, TypeError) as error:
         raise UsageError(f"{path / 'study.json'} is damaged: it does not hold a study") from error
+    if (format_version, maker) != (FORMAT_VERSION, vecac.__version__):
+        raise UsageError(
+            f"{path} was made by vecac {maker}, and this is {vecac.__version__}: its runs would not be "
+            "comparable; use that version, or start a new study"
+        )
+    try:
+        design = Design.from_dict(content["design"])
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+        why = f": {error}" if isinstance(error, UsageError) else ""
+        raise UsageError(f"{path / 'study.json'} is damaged: it does not hold a study{why}") from error
     return StudyFolder(path, design, _read_outcomes(path, design))
 
 
@@ -170,17 +181,23 @@ def _read_outcomes(path: Path, design: Design) -> Iterator[Outcome]:
     """Of the whole rows whose curves are there."""
     curves = _read_curves(path)
     try:
-        text = (path / "runs.csv").read_bytes().decode()
+        content = (path / "runs.csv").read_bytes()
+        text = content[: content.rfind(b"\n") + 1].decode()
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
     except FileNotFoundError:
         return
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path / 'runs.csv'} cannot be read: {error}") from error
-    whole = text[: text.rfind("\n") + 1]
-    for row in csv.DictReader(io.StringIO(whole, newline="")):
+    except (OSError, ValueError, csv.Error) as error:
+        raise UsageError(
+            f"{path / 'runs.csv'} cannot be read ({error}): without it, all runs are new"
+        ) from error
+    for row in rows:
         try:
             outcome = _outcome(row, curves)
         except (ValueError, TypeError, KeyError) as error:
-            raise UsageError(f"{path / 'runs.csv'} is damaged: {row} is no run of a study") from error
+            raise UsageError(
+                f"{path / 'runs.csv'} is damaged: take the line out that begins with "
+                f"{','.join(map(str, list(row.values())[:2]))}, and its run is done again"
+            ) from error
         if outcome is not None and 1 <= outcome.setting <= design.num_settings:
             yield outcome
 
@@ -208,9 +225,14 @@ def _read_curves(path: Path) -> dict[tuple[int, int], NDArray[np.float32]]:
     if (path / "curves.npz").is_file():
         try:
             with np.load(path / "curves.npz") as saved:
-                parts.append((saved["setting"], saved["seed"], saved["return_mean"]))
-        except (OSError, ValueError, KeyError) as error:
-            raise UsageError(f"{path / 'curves.npz'} is damaged: {error}") from error
+                columns = [saved[name] for name in CURVE.names or ()]
+            parts.append(tuple(columns))
+            if columns[2].shape != (len(columns[0]), POINTS) or columns[0].shape != columns[1].shape:
+                raise ValueError("its arrays do not belong together")
+        except Exception as error:  # of numpy, of zipfile and of zlib
+            raise UsageError(
+                f"{path / 'curves.npz'} is damaged: delete it, and the runs are done again"
+            ) from error
     if (path / "curves.part").is_file():
         content = (path / "curves.part").read_bytes()
         records = np.frombuffer(content[: len(content) // CURVE.itemsize * CURVE.itemsize], CURVE)

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from vecac.errors import RunFault, UsageError
 from vecac.transition import WINDOW
 
+LONGEST_REASON = 1000
+"""Characters of an error in a table."""
+
 POINTS = 100
 """Of a curve (G)."""
 
@@ -50,25 +53,33 @@ class Outcome:
 
     @property
     def final_return(self) -> float:
-        """What a run has come to: the greedy evaluation's mean return, or that in training if there is none.
+        """What a run has come to: the greedy evaluation's mean return, or the last in training without one.
 
-        Minus infinity of a run that failed: worse than any return. NaN of one without 100 episodes.
+        Minus infinity of a run that failed: worse than any return. NaN of one without an episode, or whose
+        returns are no numbers.
         """
         if self.stop_reason == "failed":
             return -math.inf
         known = self.last_100_return_mean if self.eval_return_mean is None else self.eval_return_mean
-        return math.nan if known is None else known
+        final = float(self.curve_G[-1]) if known is None else known
+        return final if math.isfinite(final) else math.nan
 
 
-def failed(setting: int, seed: int, error: Exception | str) -> Outcome:
+def failed(setting: int, seed: int, error: BaseException | str) -> Outcome:
     """A run that came to nothing."""
     return Outcome(setting, seed, "failed", error if isinstance(error, str) else reason(error))
 
 
-def reason(error: Exception) -> str:
-    """An exception in a line; vecac's own speak for themselves."""
-    text = " ".join(str(error).split())
-    return text if isinstance(error, UsageError | RunFault) else f"{type(error).__name__}: {text}"
+def reason(error: BaseException) -> str:
+    """An exception in a line that can be written down; vecac's own speak for themselves."""
+    try:
+        text = str(error)
+    except Exception:  # of an environment's own class
+        text = "it cannot be shown"
+    if not isinstance(error, UsageError | RunFault):
+        text = f"{type(error).__name__}: {text}"
+    line = " ".join(text.split()).encode(errors="backslashreplace").decode()
+    return line if len(line) <= LONGEST_REASON else f"{line[:LONGEST_REASON]} ..."
 
 
 TIMES = ("seconds", "solved_at_seconds")
@@ -96,13 +107,14 @@ class Curve:
         first = np.maximum(last - WINDOW, 0)
         sums = np.concatenate([[0.0], np.cumsum(all_returns)])
         with np.errstate(invalid="ignore", over="ignore"):
-            self.values_G[points] = (sums[last] - sums[first]) / np.where(last, last - first, math.nan)
+            means = ((sums[last] - sums[first]) / np.where(last, last - first, math.nan)).astype(np.float32)
+        self.values_G[points] = np.where(np.isfinite(means), means, math.nan)
         self._returns, self._filled = all_returns[-WINDOW:], filled
 
     def end(self) -> NDArray[np.float32]:
         """The curve of a run that is over: its last mean return at the points that it did not come to."""
-        if len(self._returns):
-            self.values_G[self._filled :] = self._returns.mean()
+        if len(self._returns) and math.isfinite(mean := float(np.float32(self._returns.mean()))):
+            self.values_G[self._filled :] = mean
         return self.values_G
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vecac.studies.design import RUNGS, Design
-from vecac.studies.findings import Outcomes, Runs, gather_all, summarize, summarize_setting
+from vecac.studies.design import Design
+from vecac.studies.findings import Runs, gather_all, judged, summarize, summarize_setting
 from vecac.studies.folder import StudyFolder
 from vecac.studies.report import format_table, markdown, table
 
@@ -53,7 +53,7 @@ def write_results(study: StudyFolder, best: int | None = None) -> StudyResult:
     from vecac.studies.figures import draw_figures
 
     study.end()
-    runs = gather_all(study.design, _judged(study))
+    runs = gather_all(study.design, judged(study.design, study.outcomes))
     summary = summarize(study.design, runs, best)
     if best is not None:
         summary["found"] = _found(study, best)
@@ -63,19 +63,6 @@ def write_results(study: StudyFolder, best: int | None = None) -> StudyResult:
         write_events(study, runs, summary)
         figures = draw_figures(study, runs, summary)
     return StudyResult(study.path, study.design, True, runs, summary, figures)
-
-
-def _judged(study: StudyFolder) -> Outcomes:
-    """All outcomes; of a search, those by which the trials were judged that came to its last rung."""
-    design = study.design
-    if design.search is None:
-        return study.outcomes
-    seeds = design.seeds_of(design.seeds)
-    return {
-        key: outcome
-        for key, outcome in study.outcomes.items()
-        if key[0] % len(RUNGS) == 0 and key[1] in seeds
-    }
 
 
 def _found(study: StudyFolder, best: int) -> dict[str, Any]:

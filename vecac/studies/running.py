@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vecac.errors import UsageError
-from vecac.studies.design import Design
-from vecac.studies.findings import Runs, gather_all, interval, leading
+from vecac.studies.design import MOST_SEEDS, Design
+from vecac.studies.findings import gather_all, interval, leading
 from vecac.studies.folder import StudyFolder
 from vecac.studies.outcome import Outcome
 from vecac.studies.workers import Pool, Task
@@ -18,11 +18,15 @@ LEADER_SHARE = 0.02
 
 @dataclass
 class Progress:
-    """How far a study is: runs done and wanted, env steps a second of this process, who leads."""
+    """How far a study is: runs done and wanted, env steps a second of this process, who leads.
+
+    seconds_left: until all runs are done; None before there is one to tell by.
+    """
 
     done: int
     wanted: int
     env_steps_per_s: float = 0.0
+    seconds_left: float | None = None
     leader: int | None = None
 
 
@@ -110,7 +114,8 @@ def _setting_to_go_on_with(study: StudyFolder, counts: dict[int, int]) -> int | 
     estimate = interval(runs[setting], design.threshold)
     width = estimate.high - estimate.low
     is_known = math.isfinite(width)
-    if width <= design.until_ci or (counts[setting] > 1 and not is_known):
+    is_enough = counts[setting] + design.seeds > MOST_SEEDS or (counts[setting] > 1 and not is_known)
+    if width <= design.until_ci or is_enough:
         return None
     return setting
 
@@ -120,24 +125,24 @@ class Display:
 
     def __init__(self, study: StudyFolder, watch: Watch) -> None:
         self._study, self._watch = study, watch
-        self._start, self._env_steps = time.monotonic(), 0
+        self._start, self._env_steps, self._runs_here = time.monotonic(), 0, 0
         self._leader: int | None = None
         self._leader_due = 0.0
+        self._threshold = study.design.threshold
         self.wanted = 0
 
     def add(self, outcome: Outcome) -> None:
         """A run was done."""
         self._env_steps += outcome.env_steps
+        self._runs_here += 1
 
     def go_on(self) -> bool:
         """Whether `watch` does not interrupt the study."""
         now = time.monotonic()
         if self._study.outcomes and now >= self._leader_due:
-            self._leader = leading(self._runs(), self._study.design.threshold)
+            self._leader = leading(gather_all(self._study.design, self._study.outcomes), self._threshold)
             took = time.monotonic() - now
             self._leader_due = now + max(1.0, took / LEADER_SHARE)
-        rate = self._env_steps / max(now - self._start, 1e-9)
-        return self._watch(Progress(len(self._study.outcomes), self.wanted, rate, self._leader))
-
-    def _runs(self) -> dict[int, Runs]:
-        return gather_all(self._study.design, self._study.outcomes)
+        passed, done = max(now - self._start, 1e-9), len(self._study.outcomes)
+        left = passed / self._runs_here * (self.wanted - done) if self._runs_here else None
+        return self._watch(Progress(done, self.wanted, self._env_steps / passed, left, self._leader))

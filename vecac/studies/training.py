@@ -40,12 +40,21 @@ class Trainer:
         self._make_engine = engine_maker(plan.config, plan.device, plan.config.num_threads)
         self._threshold = find_spec(config.env_id).reward_threshold
 
+    def get_ready(self) -> None:
+        """Compile what runs need, where that takes more than to make an engine."""
+        with closing(self._make_engine(0)) as engine:
+            if isinstance(engine, FusedEngine):
+                engine.reset()
+                engine.iterate(1)
+                for sampled in (False, True) if self.config.eval_episodes else ():
+                    evaluate_compiled(engine, 1, sampled=sampled, seed=0, most_steps=1, cut_at=None)
+
     def train(self, seed: int) -> Outcome:
         """The run with a seed. One that fails says so, whatever failed."""
         try:
             with closing(self._make_engine(seed)) as engine:
                 return _Training(self.config, seed, engine, self._threshold).run(self._setting)
-        except Exception as error:
+        except BaseException as error:  # an environment may raise anything, and signals do not come here
             return failed(self._setting, seed, error)
 
 
@@ -69,7 +78,7 @@ class _Training:
             reached["solved_at_env_steps"], reached["solved_at_seconds"] = self._progress.solved
             reached["curve_G"] = self._curve.end()
             reached |= self._evaluate()
-        except Exception as caught:
+        except BaseException as caught:
             known = {"curve_G": self._curve.values_G}
             stop_reason, error, reached = "failed", reason(caught), known
         return Outcome(

@@ -21,7 +21,7 @@ from optuna.trial import Trial, TrialState
 
 from vecac.errors import UsageError
 from vecac.studies import statistics
-from vecac.studies.design import RUNGS
+from vecac.studies.design import RUNGS, Design
 from vecac.studies.findings import gather_all
 from vecac.studies.folder import StudyFolder
 from vecac.studies.running import Display, Watch, do
@@ -106,9 +106,10 @@ def run_search(study: StudyFolder, workers: Pool, watch: Watch) -> int | None:
     sampler = Sampler(search.varied, study.path / JOURNAL, first)
     display, full = Display(study, watch), dict[int, float]()
     study.begin()
+    study.design = dataclasses.replace(study.design, settings=())
     for generation in range(0, search.trials, GENERATION):
         count = min(GENERATION, search.trials - generation)
-        _add_settings(study, sampler.propose(count))
+        study.add_settings(_settings(study.design, sampler.propose(count)))
         alive = list(range(generation, generation + count))
         for rung, seeds in enumerate(rung_seeds(study.design.seeds)):
             numbers = {trial: trial * len(RUNGS) + rung + 1 for trial in alive}
@@ -131,15 +132,11 @@ def rung_seeds(seeds: int) -> list[int]:
     return [math.ceil(share * seeds) for share, _ in RUNGS]
 
 
-def _add_settings(study: StudyFolder, proposed: Sequence[dict[str, Any]]) -> None:
-    """A setting for each trial and rung: what is proposed, and a share of the env steps."""
-    total = study.design.base.total_timesteps
-    more = [
-        setting | {"total_timesteps": max(1, math.ceil(part * total))}
-        for setting in proposed
-        for _, part in RUNGS
-    ]
-    study.design = dataclasses.replace(study.design, settings=(*study.design.settings, *more))
+def _settings(design: Design, proposed: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """For each trial and rung: what is proposed, and a share of the env steps."""
+    total = design.base.total_timesteps
+    steps = [max(1, math.ceil(part * total)) for _, part in RUNGS]
+    return [setting | {"total_timesteps": one} for setting in proposed for one in steps]
 
 
 def _score(study: StudyFolder, setting: int, seeds: int) -> float:

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from vecac.config import ALIASES, Config, require_fields
+from vecac.config import ALIASES, Config
 from vecac.config_rules import flag
 from vecac.errors import UsageError
 from vecac.keywords import parse_keywords
+from vecac.spelling import nearest
 
 NOT_VARIED = {
+    "env_id": "a study is of one environment, as returns of others cannot be compared",
     "seed": "--seeds says how many there are",
     "num_threads": "each run of a study has one thread",
     "log_dir": "a study has one folder",
@@ -79,9 +81,9 @@ def parse_variations(texts: Sequence[str]) -> dict[str, Values]:
         typed, separator, values = text.partition("=")
         name = typed.strip().lstrip("-").replace("-", "_")
         name = ALIASES.get(name, name)
+        _require_varied(name)
         if not separator:
             raise UsageError(f"--vary {text} gives no values: write --vary {typed}=A,B or {typed}=LOW..HIGH")
-        _require_varied(name)
         if name in varied:
             raise UsageError(f"--vary {text}: {flag(name)} is varied already; put all its values into one")
         varied[name] = _parse_values(name, text, values)
@@ -97,12 +99,20 @@ def variations_of(varied: Mapping[str, Sequence[Any] | str]) -> dict[str, Values
             continue
         name = ALIASES.get(given, given)
         _require_varied(name)
-        found[name] = _distinct(name, [tuple(one) if isinstance(one, list) else one for one in values])
+        try:
+            items = list(values)
+        except TypeError as error:
+            raise UsageError(f"--vary {name}: {values!r} is no list of values") from error
+        found[name] = _distinct(name, [tuple(one) if isinstance(one, list) else one for one in items])
     return found
 
 
 def _require_varied(name: str) -> None:
-    require_fields([name])
+    known = list(Config.__dataclass_fields__)
+    if name not in known:
+        meant = nearest(name, known)
+        hint = f": did you mean {flag(meant)}?" if meant else "; --help shows them"
+        raise UsageError(f"--vary {name or 'without a flag'} names no flag of vecac.train{hint}")
     if name in NOT_VARIED:
         raise UsageError(f"--vary {flag(name)[2:]}: {NOT_VARIED[name]}; leave it out")
 
@@ -204,9 +214,11 @@ def _parse_value(text: str, written: str, kinds: Sequence[Any]) -> Any:
     for kind in (int, float):
         if kind in kinds or (kind is float and int in kinds):
             try:
-                return kind(written)
+                number = kind(written)
             except ValueError:
                 continue
+            is_whole = float not in kinds and math.isfinite(number) and number == int(number)
+            return int(number) if is_whole else number
     return written
 
 

@@ -5,6 +5,8 @@ import os
 import signal
 import sys
 import threading
+import time
+import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from vecac.config import Config
 from vecac.environments.supervision import stop_signals_held
+from vecac.errors import UsageError
 from vecac.signals import STOP_SIGNALS
 from vecac.studies.outcome import Outcome, failed
 
@@ -27,7 +30,7 @@ AHEAD = 2
 TICK_SECONDS = 0.2
 """How often whoever waits for runs may look about."""
 
-MOST_TRAINERS = 256
+MOST_TRAINERS = 4096
 """Settings that a worker keeps at hand."""
 
 ATTEMPTS = 2
@@ -89,8 +92,15 @@ class Workers:
             resource_tracker.ensure_running()
         self.count, self._workers = count, list[_Worker]()
         self._attempts: dict[tuple[int, int | None], int] = {}
-        for _ in range(count):
-            self._start()
+        try:
+            for _ in range(count):
+                self._start()
+        except OSError as error:
+            self.close()
+            raise UsageError(
+                f"{count} worker processes cannot be started ({error}): use fewer --workers, and a TMPDIR "
+                "with a short name"
+            ) from error
 
     def prepare(self, tasks: Sequence[Task]) -> Iterator[Outcome | None]:
         """See Pool."""
@@ -138,9 +148,16 @@ class Workers:
 
     def _start(self) -> None:
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=work, args=(theirs,))  # no daemon: those have no children
-        with stop_signals_held():
-            process.start()
+        for attempt in range(ATTEMPTS):
+            process = self._context.Process(target=work, args=(theirs,))  # no daemon: those have no children
+            try:
+                with stop_signals_held():
+                    process.start()
+                break
+            except EOFError:  # the server of forks has died, and is started again once that is noticed
+                if attempt == ATTEMPTS - 1:
+                    raise
+                time.sleep(TICK_SECONDS)
         theirs.close()
         self._workers.append(_Worker(process, ours))
 
@@ -167,7 +184,13 @@ class Workers:
             again.append(task)
             return None
         code = worker.process.exitcode
-        return failed(task.setting, task.seed or 0, f"its process died, {ATTEMPTS} times (exit code {code})")
+        why = f"its process died, {ATTEMPTS} times (exit code {code})"
+        if task.seed is None:
+            why += (
+                "; what it printed says why: a script that calls vecac.study, for one, has to be a file, "
+                "and to do so below if __name__ == '__main__':"
+            )
+        return failed(task.setting, task.seed or 0, why)
 
 
 def work(pipe: "Connection[Any, Any]") -> None:
@@ -180,6 +203,7 @@ def work(pipe: "Connection[Any, Any]") -> None:
     import torch
 
     torch.set_num_threads(1)
+    warnings.showwarning = _show_warning
     trainers: dict[tuple[int, Config], Trainer] = {}
     with suppress(EOFError, BrokenPipeError):
         while True:
@@ -198,10 +222,15 @@ def do(task: Task, trainers: "dict[tuple[int, Config], Trainer]") -> Outcome:
                 trainers.clear()
             trainers[key] = Trainer(*key)
         if task.seed is None:
+            trainers[key].get_ready()
             return Outcome(task.setting, 0, "ready")
         return trainers[key].train(task.seed)
-    except Exception as error:
+    except BaseException as error:  # an environment may raise anything, and signals do not come here
         return failed(task.setting, task.seed or 0, error)
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    print("warning: " + " ".join(str(message).split()), file=sys.stderr, flush=True)
 
 
 def _die_with_parent() -> None:
