@@ -10,6 +10,7 @@ import re
 import sys
 import textwrap
 import tomllib
+from functools import partial
 from pathlib import Path
 from typing import Literal, get_args, get_origin, get_type_hints
 
@@ -127,6 +128,11 @@ GENERATED = {
         "metrics": metric_table,
     },
     "docs/architecture.md": {"tree": tree},
+    "docs/evidence.md": {
+        **{name: partial(figures.study, name) for name in figures.STUDIES},
+        "time": figures.study_times,
+        "peers": figures.study_peers,
+    },
     "docs/scores.md": {"scores": figures.scores, "ppo": figures.against_ppo},
     "README.md": {"speed": lambda: figures.engines(short=True), "scores": figures.scores_in_short},
     "docs/performance.md": {

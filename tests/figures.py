@@ -6,6 +6,9 @@ from pathlib import Path
 
 from score_rows import Task, summarize_task
 
+from vecac.studies import report
+from vecac.studies.design import Design
+
 RECORDS = Path(__file__).parents[1] / "benchmarks" / "records"
 
 SHORT = ["sync 16", "vector 4096"]
@@ -208,3 +211,48 @@ def until_score(summary):
     reached = f"{summary['reached_score']} of {summary['seeds']}"
     seconds = summary["score_at_seconds"]
     return f"none of {summary['seeds']} seeds" if seconds is None else f"{seconds:,.0f} ({reached} seeds)"
+
+
+STUDIES = ("defaults", "choices", "lambda", "rates", "search")
+
+MOST_ROWS = 12
+"""Settings of a study that a page shows."""
+
+
+def study(name):
+    """The leading settings of a study, from its summary; and what a search found."""
+    folder = RECORDS / "studies" / name
+    design = Design.from_dict(json.loads((folder / "study.json").read_text())["design"])
+    summary = json.loads((folder / "summary.json").read_text())
+    header, rows = report.table(design, summary)
+    lines = report.markdown_table(header, rows[:MOST_ROWS]).splitlines()
+    return [*lines, "", *report.found(summary)] if "found" in summary else lines
+
+
+def study_times():
+    """Settings by the median of the seconds until a run was solved, where all runs were."""
+    folder = RECORDS / "studies" / "rates"
+    design = Design.from_dict(json.loads((folder / "study.json").read_text())["design"])
+    summary = json.loads((folder / "summary.json").read_text())
+    solved = {row["setting"]: row["solved_share"]["value"] for row in summary["settings"]}
+    times = [row for row in summary["times"] if solved[row["setting"]] == 1]
+    lines = ["| setting | seconds until solved | env steps a second |", "| --- | --- | --- |"]
+    for row in sorted(times, key=lambda row: row["solved_at_seconds"])[:5]:
+        name = design.describe(row["setting"])
+        lines.append(f"| {name} | {row['solved_at_seconds']:.3f} | {row['env_steps_per_s']:,.0f} |")
+    return lines
+
+
+def study_peers():
+    """A whole study beside what else trains, from benchmarks/study_peers.py."""
+    rows = json.loads(sorted(RECORDS.glob("study_peers__*.json"))[-1].read_text())["rows"]
+    lines = ["| env steps a second | median | a study's share of it |", "| --- | --- | --- |"]
+    lines += [f"| {row['name']} | {row['median']:,.0f} | {row['study_ratio']:.2f} |" for row in rows]
+    first = sorted(each["first_row_seconds"] for each in rows[0]["studies"])
+    memory = list(rows[0]["worker_megabytes"].values())
+    return [
+        *lines,
+        "",
+        f"The first run's row was on disk {first[len(first) // 2]:.1f} s after the command. A worker had "
+        f"{memory[0]:.0f} MB after 10 runs and {memory[1]:.0f} MB after 1,000.",
+    ]

@@ -95,9 +95,10 @@ class Design:
     def command(self, setting: int) -> str:
         """The command line of vecac.train that trains by a setting, seed and folder apart."""
         config, flags = self.config(setting, self.base.seed), list[str]()
+        left_out = ("seed", "log_dir", "run_name", "quiet")
         for name, field in Config.__dataclass_fields__.items():
             default = {} if field.default is dataclasses.MISSING else field.default
-            if (value := getattr(config, name)) != default and name not in ("seed", "log_dir", "quiet"):
+            if (value := getattr(config, name)) != default and name not in left_out:
                 flags += [shlex.quote(word) for word in typed(name, value).split(" ")]
         return " ".join(["python -m vecac.train", *flags])
 

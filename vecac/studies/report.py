@@ -53,14 +53,14 @@ def markdown(design: Design, summary: Mapping[str, Any]) -> str:
     runs = sum(row["runs"] for row in summary["settings"])
     parts = [
         f"# {summary['env_id']}: {len(summary['settings'])} settings, {runs:,} runs",
-        _markdown_table(*table(design, summary)),
+        markdown_table(*table(design, summary)),
     ]
     if "found" in summary:
         parts.insert(1, "\n".join(found(summary)))
     if len(summary["ranking"]) > MOST_ROWS:
         parts.append(f"The other {len(summary['ranking']) - MOST_ROWS} settings are in summary.json.")
     if summary["leading_against"]:
-        parts += ["## The leading setting against the others", _markdown_table(*_against(design, summary))]
+        parts += ["## The leading setting against the others", markdown_table(*_against(design, summary))]
     worst = ", ".join(
         f"{seed['seed']} ({number(seed['final_return'])})"
         for seed in next(row for row in summary["settings"] if row["setting"] == summary["leading"])[
@@ -139,6 +139,7 @@ def _against(design: Design, summary: Mapping[str, Any]) -> tuple[list[str], lis
     return header, rows
 
 
-def _markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """The lines of `format_table` as Markdown has them."""
     cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
     return "\n".join(f"| {line} |" for line in format_table(header, cells, " | "))
