@@ -13,7 +13,7 @@ from support import group_members, kill_group, run, start, wait_until
 pytestmark = pytest.mark.linux  # SIGKILL, to a process group
 
 FLAGS = (
-    *("--total-timesteps", "150000", "--eval-episodes", "5", "--workers", "2", "--seeds", "8"),
+    *("--total-timesteps", "600000", "--eval-episodes", "5", "--workers", "2", "--seeds", "8"),
     *("--vary", "learning-rate=1e-3,3e-3", "--vary", "hidden-sizes=256", "--until-ci", "0.4"),
 )
 KILLS = 20
@@ -67,7 +67,7 @@ def test_a_killed_study_comes_to_the_same_tables(case, whole, tmp_path):
 def test_a_study_whose_workers_are_killed_comes_to_the_same_tables(case, whole, tmp_path):
     rng = random.Random(case)
     process = begin(tmp_path)
-    time.sleep(rng.uniform(0, 1))
+    time.sleep(rng.uniform(0, 0.3))
     workers = [pid for pid in group_members(process.pid) if is_worker(pid, process.pid)]
     os.kill(rng.choice(workers), signal.SIGKILL)
     _, stderr = process.communicate()

@@ -33,6 +33,9 @@ TICK_SECONDS = 0.2
 MOST_TRAINERS = 4096
 """Settings that a worker keeps at hand."""
 
+STARTS = 10
+"""Times that a worker is tried to start, TICK_SECONDS apart."""
+
 ATTEMPTS = 2
 """Of a run whose worker is killed."""
 
@@ -148,15 +151,16 @@ class Workers:
 
     def _start(self) -> None:
         ours, theirs = self._context.Pipe()
-        for attempt in range(ATTEMPTS):
+        for attempt in range(STARTS):
             process = self._context.Process(target=work, args=(theirs,))  # no daemon: those have no children
             try:
                 with stop_signals_held():
                     process.start()
                 break
-            except EOFError:  # the server of forks has died, and is started again once that is noticed
-                if attempt == ATTEMPTS - 1:
+            except (EOFError, ConnectionError):
+                if attempt == STARTS - 1:
                     raise
+                # The server of forks has died, and is started again once that is noticed.
                 time.sleep(TICK_SECONDS)
         theirs.close()
         self._workers.append(_Worker(process, ours))
