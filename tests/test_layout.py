@@ -12,6 +12,7 @@ FLOORS = {
     "vecac.errors": 1,
     "vecac.seeding": 1,
     "vecac.keywords": 1,
+    "vecac.notices": 1,
     "vecac.plain": 1,
     "vecac.transition": 1,
     "vecac.config": 1,

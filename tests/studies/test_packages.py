@@ -34,7 +34,3 @@ def test_extras_bring_what_is_asked_for():
         known = tomllib.load(file)["project"]["optional-dependencies"]
     for extra, names in packages.EXTRAS.items():
         assert {re.match(r"[\w-]+", requirement)[0] for requirement in known[extra]} == set(names)
-
-
-def test_nothing_is_missing_here():
-    packages.require_extras("study")

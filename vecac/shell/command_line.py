@@ -1,7 +1,6 @@
 """What every command does around its work: parse flags, explain errors, choose the exit code."""
 
 import io
-import re
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 
 import vecac
 from vecac.errors import RunFault, UsageError
+from vecac.notices import show_warning
 from vecac.shell.flags import parse_flags
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
@@ -45,7 +45,7 @@ def run_command(
         raise SystemExit(0)
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = _show_warning
+            warnings.showwarning = show_warning
             values = parse_flags(options, prog, arguments, None, groups)
             if (default := defaults(values)) is not None:
                 values = parse_flags(options, prog, arguments, default, groups)
@@ -55,9 +55,3 @@ def run_command(
         return BAD_INPUT if isinstance(error, UsageError) else FAILED
     except KeyboardInterrupt:  # before the run, or the evaluation, took charge of signals
         return INTERRUPTED
-
-
-def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    """A warning is for the user here: one plain line, without our file's name and source line."""
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", str(message))  # Gymnasium colours its own
-    print("warning: " + " ".join(plain.split()), file=sys.stderr, flush=True)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from vecac.config import Config
 from vecac.environments.supervision import stop_signals_held
 from vecac.errors import UsageError
+from vecac.notices import show_warning
 from vecac.signals import STOP_SIGNALS
 from vecac.studies.outcome import Outcome, failed
 
@@ -207,7 +208,7 @@ def work(pipe: "Connection[Any, Any]") -> None:
     import torch
 
     torch.set_num_threads(1)
-    warnings.showwarning = _show_warning
+    warnings.showwarning = show_warning
     trainers: dict[tuple[int, Config], Trainer] = {}
     with suppress(EOFError, BrokenPipeError):
         while True:
@@ -231,10 +232,6 @@ def do(task: Task, trainers: "dict[tuple[int, Config], Trainer]") -> Outcome:
         return trainers[key].train(task.seed)
     except BaseException as error:  # an environment may raise anything, and signals do not come here
         return failed(task.setting, task.seed or 0, error)
-
-
-def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    print("warning: " + " ".join(str(message).split()), file=sys.stderr, flush=True)
 
 
 def _die_with_parent() -> None:
