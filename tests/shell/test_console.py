@@ -188,3 +188,26 @@ def test_quiet_draws_no_bar_either(on_a_terminal):
     shown.progress(2000, 400.0, 21.0)
     shown.close()
     assert terminal.getvalue() == ""
+
+
+def test_a_study_tells_runs_speed_time_left_and_who_leads(clock, capsys):
+    shown = Console(total=1, quiet=False)
+    clock.now += 60
+    shown.study(1234, 2000, 1.25e6, 7.6, (3, "--gamma 0.9"))
+    assert capsys.readouterr().out == (
+        "1,234 of 2,000 runs, 1,250,000 env steps a second, 8 s left, leading: --gamma 0.9\n"
+    )
+    clock.now += 60
+    shown.study(0, 2000, 0.0, None, None)
+    assert capsys.readouterr().out == "0 of 2,000 runs, 0 env steps a second\n"
+
+
+@pytest.mark.parametrize(("rate", "said"), [(1.25e6, "1.2 M env steps/s"), (4321.0, "4,321 env steps/s")])
+def test_its_bar_names_the_leader_by_number(clock, monkeypatch, on_a_terminal, rate, said):
+    monkeypatch.setattr(console.shutil, "get_terminal_size", lambda: os.terminal_size((80, 24)))
+    terminal, shown = on_a_terminal(), Console(total=1, quiet=False)
+    shown.study(500, 1000, rate, 7.6, (3, "--gamma 0.9"))
+    bar = terminal.getvalue().split("\r")[-1]
+    assert bar.startswith(f"{said}, leading: 3 ")
+    assert "/1.00k [" in bar
+    shown.close()

@@ -7,7 +7,16 @@ from vecac.config import Config
 from vecac.studies.design import make_design
 from vecac.studies.findings import gather_all, summarize
 from vecac.studies.outcome import POINTS, Outcome
-from vecac.studies.report import LEGEND, estimate, format_table, markdown, number, percentage, table
+from vecac.studies.report import (
+    LEGEND,
+    estimate,
+    format_table,
+    markdown,
+    number,
+    percentage,
+    short_table,
+    table,
+)
 from vecac.studies.variation import parse_variations
 
 
@@ -35,6 +44,15 @@ def test_a_table_begins_with_the_leading_setting():
     assert rows[0][4].startswith("50,000, 50,000 (")
     assert rows[0][5].startswith("23 (")
     assert rows[0][6] == "21"
+
+
+def test_a_terminal_gets_the_columns_that_it_has_room_for():
+    made_one = made(["gamma=0.9,0.95"], solved_at_env_steps=50_000)
+    header, rows = short_table(*made_one)
+    _, whole = table(*made_one)
+    assert header == ["setting", "runs", "solved", "env steps to solve", "final return", "worst 5 %"]
+    assert [row[3] for row in rows] == ["50,000", "50,000"]
+    assert [[*row[:3], *row[4:]] for row in rows] == [[*row[:2], row[3], *row[5:7]] for row in whole]
 
 
 def test_what_is_not_known_is_a_dash():

@@ -78,12 +78,25 @@ class Console:
         )
         self._show(line, text, env_steps, self._total, " steps")
 
-    def study(self, runs: int, wanted: int, env_steps_per_s: float, left: float | None, leader: str) -> None:
-        """Show how far a study is; `left` are the seconds that it may still take, if that is known."""
-        rate = f"{env_steps_per_s:,.0f} env steps a second"
+    def study(
+        self,
+        runs: int,
+        wanted: int,
+        env_steps_per_s: float,
+        left: float | None,
+        leader: tuple[int, str] | None,
+    ) -> None:
+        """Show how far a study is.
+
+        left: seconds that it may still take, if that is known. leader: the number of the setting that leads,
+        and its flags, which a bar has no room for; None if there is nothing to lead.
+        """
+        text = f"{env_steps_per_s / 1e6:.1f} M" if env_steps_per_s >= 1e6 else f"{env_steps_per_s:,.0f}"
+        text += " env steps/s" + (f", leading: {leader[0]}" if leader else "")
         rest = "" if left is None else f", {left:.0f} s left"
-        line = f"{runs:,} of {wanted:,} runs, {rate}{rest}{leader}"
-        self._show(line, rate + leader, runs, wanted, " runs")
+        named = f", leading: {leader[1]}" if leader else ""
+        line = f"{runs:,} of {wanted:,} runs, {env_steps_per_s:,.0f} env steps a second{rest}{named}"
+        self._show(line, text, runs, wanted, " runs")
 
     def evaluation(self, what: str, episodes: int, total: int, steps: int) -> None:
         """Show how far an evaluation is."""

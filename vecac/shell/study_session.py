@@ -145,8 +145,10 @@ def _finish(folder: "StudyFolder", best: int | None, console: Console) -> "Study
     return result
 
 
-def _shown(design: "Design", progress: "Progress") -> tuple[int, int, float, float | None, str]:
-    leader = "" if progress.leader is None else f", leading: {design.describe(progress.leader)}"
-    if len(design.settings) == 1:
-        leader = ""
+def _shown(
+    design: "Design", progress: "Progress"
+) -> tuple[int, int, float, float | None, tuple[int, str] | None]:
+    leader = None
+    if progress.leader is not None and len(design.settings) > 1:
+        leader = progress.leader, design.describe(progress.leader)
     return progress.done, progress.wanted, progress.env_steps_per_s, progress.seconds_left, leader

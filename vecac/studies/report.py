@@ -35,6 +35,20 @@ def table(design: Design, summary: Mapping[str, Any]) -> tuple[list[str], list[l
     return header, rows
 
 
+def short_table(design: Design, summary: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """The columns of `table` that a terminal has room for."""
+    by_number = {row["setting"]: row for row in summary["settings"]}
+    header, rows = ["setting", "runs", "solved", "env steps to solve", "final return", "worst 5 %"], []
+    for setting in summary["ranking"][:MOST_ROWS]:
+        row = by_number[setting]
+        solved, _, final, worst, _ = _results(row, summary["threshold"])
+        median = number(row["env_steps_to_solve"]["50%"]["value"])
+        rows.append(
+            [f"{setting}: {design.describe(setting)}", str(row["runs"]), solved, median, final, worst]
+        )
+    return header, rows
+
+
 def format_table(header: Sequence[str], rows: Sequence[Sequence[str]], separator: str = "  ") -> list[str]:
     """Lines with columns as wide as they need to be, the first to the left."""
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]

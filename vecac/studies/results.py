@@ -8,7 +8,7 @@ from typing import Any
 from vecac.studies.design import Design
 from vecac.studies.findings import Runs, gather_all, judged, summarize, summarize_setting
 from vecac.studies.folder import StudyFolder
-from vecac.studies.report import format_table, markdown, table
+from vecac.studies.report import format_table, markdown, short_table
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,9 @@ class StudyResult:
 
     def table(self) -> str:
         """The settings, the leading one first, for people."""
-        return "\n".join(format_table(*table(self.design, self.summary))) if self.is_whole else "interrupted"
+        if not self.is_whole:
+            return "interrupted"
+        return "\n".join(format_table(*short_table(self.design, self.summary)))
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the table and the figures."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from vecac.errors import UsageError
 from vecac.studies.design import MOST_SEEDS, Design
-from vecac.studies.findings import gather_all, interval, leading
+from vecac.studies.findings import gather_all, interval, judged, leading
 from vecac.studies.folder import StudyFolder
 from vecac.studies.outcome import Outcome
 from vecac.studies.workers import Pool, Task
@@ -139,8 +139,9 @@ class Display:
     def go_on(self) -> bool:
         """Whether `watch` does not interrupt the study."""
         now = time.monotonic()
-        if self._study.outcomes and now >= self._leader_due:
-            self._leader = leading(gather_all(self._study.design, self._study.outcomes), self._threshold)
+        design = self._study.design
+        if now >= self._leader_due and (counted := judged(design, self._study.outcomes)):
+            self._leader = leading(gather_all(design, counted), self._threshold)
             took = time.monotonic() - now
             self._leader_due = now + max(1.0, took / LEADER_SHARE)
         passed, done = max(now - self._start, 1e-9), len(self._study.outcomes)
