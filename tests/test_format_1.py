@@ -9,7 +9,7 @@ import torch
 
 import vecac.evaluate
 from vecac.recording import checkpoint
-from vecac.runs.saved_run import load_policy
+from vecac.runs.saved_policy import load_policy
 from vecac.train import resume
 
 GOLDEN = Path(__file__).parent / "golden" / "format_1"
@@ -29,7 +29,8 @@ def test_it_is_of_that_format(run_dir):
 
 @pytest.mark.parametrize("name", ["latest", "best"])
 def test_its_policy_can_be_played(run_dir, name, capsys):
-    config, network, content = load_policy(run_dir, name)
+    saved = load_policy(run_dir, name)
+    config, network, content = saved.config, saved.network, saved.content
     assert config.hidden_sizes == network.spec.hidden_sizes == (4,)
     for key, tensor in content["network"].items():
         assert torch.equal(network.state_dict()[key], tensor)

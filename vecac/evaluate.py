@@ -11,20 +11,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from vecac.config import Config
 from vecac.config_rules import WITHOUT_WORKERS, flag
 from vecac.errors import EnvironmentFault, UsageError
-from vecac.runs.saved_run import load_policy
+from vecac.runs.policy import require_form
+from vecac.runs.saved_policy import SavedPolicy, load_policy
 from vecac.shell.command_line import run_command
 from vecac.shell.console import Console
 from vecac.shell.stopping import StopRequest
 
 if TYPE_CHECKING:
-    from vecac.algorithm.network import Network
     from vecac.engines.evaluation import Evaluation
 
 
@@ -33,9 +32,9 @@ class EvaluateOptions:
     """Play episodes with the policy that a training run saved."""
 
     run: Annotated[Path, tyro.conf.Positional]
-    """The run folder, as vecac.train printed it."""
-    checkpoint: Literal["best", "latest"] | None = None
-    """Parameters with the highest mean return in training, or the last; left out, best if there are such."""
+    """The run folder, as vecac.train printed it, or one of its checkpoints."""
+    checkpoint: str | None = None
+    """best, latest, or the env steps at which one was kept; left out, best if there is one."""
     episodes: int = 100
     """Episodes to play."""
     seed: int | None = None
@@ -57,12 +56,12 @@ class EvaluateOptions:
 
 
 def _play(
-    options: EvaluateOptions, policy: str, config: Config, network: "Network", stop: StopRequest
+    options: EvaluateOptions, policy: str, saved: SavedPolicy, stop: StopRequest
 ) -> "Evaluation | None":
     """The evaluation that the options ask for; None if a signal cut it off."""
     from vecac.engines.evaluation import evaluate, make_evaluation_environments
 
-    console, episodes, sampled = Console(0, quiet=options.json), options.episodes, options.sampled
+    console, episodes = Console(0, quiet=options.json), options.episodes
 
     def go_on(played: int, steps: int) -> bool:
         console.evaluation(policy, played, episodes, steps)
@@ -71,19 +70,18 @@ def _play(
     with ExitStack() as cleanup:
         if options.render:
             cleanup.enter_context(_window())
-        made = make_evaluation_environments(config, episodes, "human" if options.render else None)
+        made = make_evaluation_environments(saved.config, episodes, "human" if options.render else None)
         environments = cleanup.enter_context(closing(made))
-        ours, saved = (
-            (environments.obs_size, environments.action),
-            (network.spec.obs_size, network.spec.action),
-        )
-        if ours != saved:
-            raise UsageError(
-                f"checkpoint of {config.env_id} has {saved[0]} numbers an observation and {saved[1]}, the "
-                f"environment now has {ours[0]} and {ours[1]}: use the environment that it was trained on"
-            )
+        require_form(saved, environments.obs_size, environments.action)
         with stop, closing(console):
-            return evaluate(network, environments, episodes, sampled=sampled, seed=config.seed, go_on=go_on)
+            return evaluate(
+                saved.network,
+                environments,
+                episodes,
+                sampled=options.sampled,
+                seed=saved.config.seed,
+                go_on=go_on,
+            )
 
 
 @contextmanager
@@ -120,9 +118,8 @@ def _window() -> Iterator[None]:
 
 def _command(values: dict[str, Any]) -> int:
     options = EvaluateOptions(**values)
-    has_best = (options.run / "checkpoints" / "best.pt").exists()
-    checkpoint = options.checkpoint or ("best" if has_best else "latest")
-    config, network, content = load_policy(options.run, checkpoint)
+    saved = load_policy(options.run, options.checkpoint)
+    config = saved.config
     if options.seed is not None:
         config = replace(config, seed=options.seed)
     if options.max_steps:
@@ -130,13 +127,13 @@ def _command(values: dict[str, Any]) -> int:
     if options.render:
         config = replace(config, engine="sync", **WITHOUT_WORKERS)
     stop, policy = StopRequest(), "sampled" if options.sampled else "greedy"
-    result = _play(options, policy, config, network, stop)
+    result = _play(options, policy, replace(saved, config=config), stop)
     if result is None:
         return stop.exit_code()
     summary = {
         "env_id": config.env_id,
-        "checkpoint": checkpoint,
-        "env_steps": content["env_steps"],
+        "checkpoint": saved.name,
+        "env_steps": saved.content["env_steps"],
         "policy": policy,
         "return_mean": result.mean,
         "return_std": result.std,

@@ -11,7 +11,7 @@ import vecac.evaluate
 import vecac.train
 from vecac.config import Config
 from vecac.recording import checkpoint
-from vecac.runs.saved_run import load_policy
+from vecac.runs.saved_policy import load_policy
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 
@@ -57,7 +57,7 @@ def test_an_evaluate_flag_out_of_its_range(not_evaluated, run_dir, flag, value, 
     assert not_evaluated(run_dir, flag, value) == f"{flag} must be {wanted}, not {value}"
 
 
-@pytest.mark.parametrize("arguments", [[], ["x", "--checkpoint", "newest"]])
+@pytest.mark.parametrize("arguments", [[], ["x", "--episodes", "few"]])
 def test_evaluate_keeps_tyros_messages(capsys, arguments):
     with pytest.raises(SystemExit) as ending:
         vecac.evaluate.main(arguments)
@@ -69,8 +69,7 @@ def test_evaluate_keeps_tyros_messages(capsys, arguments):
 
 def test_a_run_folder_that_is_none(not_evaluated, tmp_path):
     (tmp_path / "empty").mkdir()
-    (tmp_path / "file").write_text("")
-    for name in ("missing", "empty", "file"):
+    for name in ("missing", "empty"):
         folder = tmp_path / name
         message = not_evaluated(folder)
         assert message.startswith(f"{folder} is not a run folder (")
@@ -95,6 +94,22 @@ def test_no_checkpoint_at_all(not_evaluated, run_dir):
     for name in ("latest", "best"):
         message = not_evaluated(run_dir, "--checkpoint", name)
         assert message.startswith(f"checkpoint {path.with_name(name + '.pt')} cannot be read: ")
+
+
+def test_a_checkpoint_that_there_is_none_of(not_evaluated, run_dir):
+    latest = (run_dir / "checkpoints" / "latest.pt").read_bytes()
+    for env_steps in (2000, 1000):
+        (run_dir / "checkpoints" / f"{env_steps}.pt").write_bytes(latest)
+    for name in ("newest", "1500", "../config.json"):
+        expected = f"{run_dir} has no checkpoint {name}: use latest, 1000, 2000"
+        assert not_evaluated(run_dir, "--checkpoint", name) == expected
+
+
+def test_a_file_that_is_no_checkpoint(not_evaluated, run_dir):
+    path = run_dir / "config.json"
+    assert not_evaluated(path).startswith(f"checkpoint {path} is damaged, cut short or not one of vecac's")
+    message = not_evaluated(path, "--checkpoint", "best")
+    assert message == f"{path} is a checkpoint already: leave --checkpoint best out"
 
 
 def flip_a_bit(data):
@@ -127,7 +142,8 @@ def test_a_checkpoint_of_another_environment(not_evaluated, run_dir):
 
 
 def test_a_checkpoint_of_the_environment_as_it_once_was(not_evaluated, run_dir):
-    _, network, content = load_policy(run_dir, "latest")
+    saved = load_policy(run_dir, "latest")
+    network, content = saved.network, saved.content
     weights = network.state_dict() | {"fc1.weight": torch.zeros(256, 6)}
     rewrite(run_dir, network=weights, network_spec=content["network_spec"] | {"obs_size": 6})
     message = not_evaluated(run_dir)
@@ -165,7 +181,7 @@ def test_a_checkpoint_whose_content_does_not_fit(not_evaluated, run_dir, changes
     ],
 )
 def test_a_network_that_cannot_be_built(not_evaluated, run_dir, changes):
-    _, _, content = load_policy(run_dir, "latest")
+    content = load_policy(run_dir, "latest").content
     path = rewrite(run_dir, network_spec=content["network_spec"] | changes)
     assert not_evaluated(run_dir).startswith(f"checkpoint {path} does not fit this vecac: ")
 

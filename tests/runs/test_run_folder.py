@@ -164,7 +164,7 @@ def test_git_commit_is_the_checkouts():
 
 def test_git_commit_outside_a_checkout_and_without_git(tmp_path, monkeypatch):
     with monkeypatch.context() as patched:
-        patched.setattr("vecac.__file__", str(tmp_path / "vecac" / "__init__.py"))
+        patched.setattr("vecac.runs.run_folder.__file__", str(tmp_path / "vecac" / "runs" / "run_folder.py"))
         assert run_folder.git_commit() is None
     monkeypatch.setenv("PATH", str(tmp_path))
     assert run_folder.git_commit() is None

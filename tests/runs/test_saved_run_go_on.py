@@ -15,7 +15,8 @@ from vecac.errors import UsageError
 from vecac.recording import checkpoint
 from vecac.runs.run import Run
 from vecac.runs.run_folder import describe_run, write_json
-from vecac.runs.saved_run import load_policy, saved_run
+from vecac.runs.saved_policy import load_policy
+from vecac.runs.saved_run import saved_run
 
 SETTINGS = {"num_envs": 2, "learner": "torch", "num_threads": 1, "quiet": True, **SMALL}
 
@@ -239,7 +240,8 @@ def test_a_folder_that_cannot_be_written_to_is_refused(run_dir, name):
 
 
 def test_a_policy_is_read_back(run_dir):
-    config, network, content = load_policy(run_dir, "latest")
+    saved = load_policy(run_dir, "latest")
+    config, network, content = saved.config, saved.network, saved.content
     assert replace(config, quiet=False) == saved_run(run_dir, {}).config
     assert content["updates"] == 3
     saved = content["network"]

@@ -5,7 +5,6 @@ flags alone is in config.py, which refuses them before anything is looked up.
 """
 
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -14,8 +13,7 @@ from vecac.actions import ActionForm
 from vecac.config import Config
 from vecac.config_rules import NEEDS, WITHOUT_WORKERS, unmet
 from vecac.environments.registry import find_spec, missing_form
-from vecac.environments.single import single_form
-from vecac.environments.vector import make_environments
+from vecac.environments.vector import make_environments, spaces_of
 from vecac.errors import UsageError
 from vecac.kernels.catalogue import find, registered
 from vecac.learners.loss_check import kernels_compute_td_py
@@ -42,11 +40,7 @@ class Wish:
     @cached_property
     def form(self) -> tuple[int, ActionForm]:
         """The observation's size and the form of an action."""
-        if self.config.engine != "vector" and self.spec.entry_point is not None:
-            return single_form(self.config)
-        one = replace(self.config, num_envs=1, engine="vector", **WITHOUT_WORKERS)
-        with closing(make_environments(one)) as environments:
-            return environments.obs_size, environments.action
+        return spaces_of(self.config)[2:]
 
     def vector_form_fault(self) -> str | None:
         """Why the environment's vector form cannot be had where single environments could; it is made to see.

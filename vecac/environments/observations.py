@@ -60,6 +60,38 @@ class Rows:
         return np.asarray(obs) if self._is_flat else flattened(self._space, obs, f"environment {index}")
 
 
+def as_batch(space: spaces.Space[Any], obs: Any) -> tuple[int, Any]:
+    """One observation, which is a batch of one, or N of them, as a vector environment shows N; and N.
+
+    Raises:
+        EnvironmentFault: they are neither.
+    """
+    counts: set[int] = set()
+    batch = _with_batch_axis(space, obs, counts)
+    if len(counts) != 1:
+        raise EnvironmentFault(f"its parts are batches of {' and '.join(map(str, sorted(counts)))}")
+    return counts.pop(), batch
+
+
+def _with_batch_axis(space: spaces.Space[Any], obs: Any, counts: set[int]) -> Any:
+    """The same with arrays that have a first axis for the batch, whose lengths are added to counts."""
+    if isinstance(space, spaces.Dict):
+        if not isinstance(obs, Mapping) or set(obs) != set(space.spaces):
+            raise EnvironmentFault(f"{obs!r} has not the keys of {space}")
+        return {name: _with_batch_axis(part, obs[name], counts) for name, part in space.spaces.items()}
+    if isinstance(space, spaces.Tuple):
+        if not isinstance(obs, tuple | list) or len(obs) != len(space.spaces):
+            raise EnvironmentFault(f"{obs!r} has not the parts of {space}")
+        pairs = zip(space.spaces, obs, strict=True)
+        return tuple(_with_batch_axis(part, item, counts) for part, item in pairs)
+    array, shape = np.asarray(obs), space.shape or ()
+    array = array[None] if array.ndim == len(shape) else array
+    if array.ndim == 0 or array.shape[1:] != shape:
+        raise EnvironmentFault(f"an observation has the shape {shape}, not {np.shape(obs)}")
+    counts.add(len(array))
+    return array
+
+
 def checked(space: spaces.Space[Any], obs: Any, who: str, what: str) -> Any:
     """An observation in the dtypes of its space, if it is one: bounds of a Box are not looked at.
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from gymnasium.spaces import flatdim
 
@@ -28,10 +28,20 @@ def keywords(settings: EnvironmentSettings, render_mode: str | None = None) -> d
     return {**settings.env_kwargs, **{name: value for name, value in options.items() if value is not None}}
 
 
-def single_form(settings: EnvironmentSettings) -> tuple[int, ActionForm]:
-    """D and the form of an action of one copy, which is made to be asked; UsageError as make_environments."""
+class Spaces(NamedTuple):
+    """The spaces of one copy, as a wrapper would see them, and what they are to a network."""
+
+    observation: Any
+    action: Any
+    obs_size: int
+    form: ActionForm
+
+
+def ask_single(settings: EnvironmentSettings) -> Spaces:
+    """The spaces of one copy, which is made to be asked; UsageError as make_environments."""
     with made(settings), closing(factory(settings, 0)()) as env:
-        return require_spaces(settings, env.shown_space, env.action_space)
+        spaces = env.shown_space, env.action_space
+        return Spaces(*spaces, *require_spaces(settings, *spaces))
 
 
 def require_spaces(

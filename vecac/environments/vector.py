@@ -9,6 +9,7 @@ observation is found. `Environments.step` hands out the same valid transitions f
 import multiprocessing
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from vecac.actions import ActionForm
 from vecac.config_parts import EnvironmentSettings
+from vecac.config_rules import WITHOUT_WORKERS
 from vecac.environments.action_space import ActionSender
 from vecac.environments.checks import (
     require_finite,
@@ -31,7 +33,7 @@ from vecac.environments.inner_state import caveats_of, read_states, write_states
 from vecac.environments.lean_sync import LeanSyncVectorEnv
 from vecac.environments.observations import Rows
 from vecac.environments.registry import AUTORESET_MODES, find_spec, missing_form, require_mode
-from vecac.environments.single import factory, keywords, made, require_spaces, single_form
+from vecac.environments.single import Spaces, ask_single, factory, keywords, made, require_spaces
 from vecac.environments.supervision import SupervisedVectorEnv, shut_down, stop_signals_held
 from vecac.errors import EnvironmentFault, UsageError
 from vecac.plain import require_like
@@ -223,6 +225,17 @@ def make_environments(
     return Environments(envs, action, seeds, max_episode_steps)
 
 
+def spaces_of(settings: EnvironmentSettings) -> Spaces:
+    """The spaces of one copy, which is made to be asked; UsageError as make_environments."""
+    if settings.engine != "vector" and find_spec(settings.env_id).entry_point is not None:
+        return ask_single(settings)
+    one = replace(settings, num_envs=1, engine="vector", **WITHOUT_WORKERS)
+    with closing(make_environments(one)) as environments:
+        envs = environments._envs
+        spaces = envs.single_observation_space, envs.single_action_space
+        return Spaces(*spaces, environments.obs_size, environments.action)
+
+
 def _make_vector_form(config: EnvironmentSettings) -> VectorEnv[Any, Any, Any]:
     form = "vector_entry_point"
     return gym.make_vec(config.env_id, config.num_envs, vectorization_mode=form, **keywords(config))
@@ -230,7 +243,7 @@ def _make_vector_form(config: EnvironmentSettings) -> VectorEnv[Any, Any, Any]:
 
 def _make_copies(config: EnvironmentSettings, render_mode: str | None) -> VectorEnv[Any, Any, Any]:
     factories = [factory(config, index, render_mode) for index in range(config.num_envs)]
-    single_form(config)  # before any worker starts: a vector environment would fail obscurely
+    ask_single(config)  # before any worker starts: a vector environment would fail obscurely
     options: dict[str, Any] = {"copy": False, "autoreset_mode": AUTORESET_MODES[config.autoreset_mode]}
     if config.engine == "sync":
         return LeanSyncVectorEnv(factories, **options)

@@ -17,10 +17,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import vecac
 from vecac.config import ALIASES, Config, fields_meant
 from vecac.errors import UsageError
 from vecac.recording.files import write_atomically
+from vecac.version import __version__
 
 PACKAGES = ("torch", "gymnasium", "numpy", "tensorboard", "numba")
 
@@ -139,7 +139,7 @@ def describe_run(config: Config, device: str) -> dict[str, Any]:
 def describe_maker() -> dict[str, Any]:
     """What a folder is made with: versions, commit and command line."""
     return {
-        "versions": {"vecac": vecac.__version__, "python": platform.python_version()}
+        "versions": {"vecac": __version__, "python": platform.python_version()}
         | {package: version(package) for package in PACKAGES},
         "git_commit": git_commit(),
         "command_line": sys.argv,
@@ -148,7 +148,7 @@ def describe_maker() -> dict[str, Any]:
 
 def git_commit() -> str | None:
     """The commit of vecac's own checkout, with "-dirty" if it is changed; None outside a checkout."""
-    checkout = Path(vecac.__file__).parents[1]
+    checkout = Path(__file__).parents[2]
     if not (checkout / ".git").exists():  # installed, maybe inside somebody else's checkout
         return None
     # Tags are left out: the newest one is no commit.

@@ -1,24 +1,21 @@
-"""A run folder read back: for evaluation, and to go on with the run.
+"""A run folder read back, to go on with the run.
 
 Whatever loads torch is imported inside the functions: a command that only parses flags need not wait.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vecac.algorithm.schedule import rates_at
 from vecac.config import Config, require_fields
-from vecac.config_parts import NetworkSettings
 from vecac.config_rules import flag, typed
-from vecac.engines.device_faults import device_error
-from vecac.errors import EnvironmentFault, UsageError
+from vecac.errors import UsageError
 from vecac.runs.run_folder import read_config, saved_settings, write_json
+from vecac.runs.saved_policy import config_of, explained
 
 if TYPE_CHECKING:
-    from vecac.algorithm.network import Network, NetworkSpec
     from vecac.runs.run import Run
 
 MAY_CHANGE = (
@@ -55,7 +52,7 @@ class SavedRun:
                 it cannot be written to.
         """
         try:
-            with _explained(self.run_dir / "checkpoints" / "latest.pt"):
+            with explained(self.run_dir / "checkpoints" / "latest.pt"):
                 changes = run.load_state_dict(self.content)
             return [*self.notes, *changes, *self._note_resumption(run.engine.env_steps, description)]
         except OSError as error:
@@ -100,7 +97,7 @@ def saved_run(run_dir: Path, changes: Mapping[str, Any]) -> SavedRun:
         raise UsageError(
             f"checkpoint {path} can be evaluated, but not resumed: use one that is called latest.pt"
         )
-    of_checkpoint = _config_of(path, content)
+    of_checkpoint = config_of(path, content)
     for name in Config.__dataclass_fields__:
         of_folder = getattr(saved, name)
         if name not in MAY_CHANGE and getattr(of_checkpoint, name) != of_folder:
@@ -115,71 +112,6 @@ def saved_run(run_dir: Path, changes: Mapping[str, Any]) -> SavedRun:
             "it can only be raised"
         )
     return SavedRun(run_dir, changed, content, _notes(saved, changed, content))
-
-
-def load_policy(run_dir: Path, name: str) -> tuple[Config, "Network", dict[str, Any]]:
-    """The config, the network and the content of a run's checkpoint.
-
-    Raises:
-        UsageError: the folder is not a run's, or the checkpoint is missing, damaged, or of another
-            environment than config.json names.
-    """
-    from vecac.algorithm.network import empty_network
-    from vecac.recording import checkpoint
-
-    saved_env_id = read_config(run_dir)["env_id"]
-    path = run_dir / "checkpoints" / f"{name}.pt"
-    if name == "best" and not path.exists() and path.with_name("latest.pt").exists():
-        raise UsageError(
-            f"{run_dir} has no best checkpoint yet: it takes 100 episodes; use --checkpoint latest"
-        )
-    content = checkpoint.load(path)
-    config = _config_of(path, content)
-    with _explained(path):
-        network = empty_network(_spec_of(config, content))
-        network.load_state_dict(content["network"])
-    if not network.is_finite():
-        raise UsageError(f"checkpoint {path} holds parameters that are not finite: use another of the run")
-    if config.env_id != saved_env_id:
-        raise UsageError(
-            f"checkpoint {path} is of {config.env_id}, but the run folder's config.json names "
-            f"{saved_env_id}: put the run's own checkpoint back"
-        )
-    return config, network, content
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Turn whatever a checkpoint of other content leads to into one line."""
-    try:
-        yield
-    except EnvironmentFault:
-        raise
-    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
-        if device_error(error) is not None:  # it is not the checkpoint's fault
-            raise
-        raise UsageError(f"checkpoint {path} does not fit this vecac: {error}") from error
-
-
-def _config_of(path: Path, content: Mapping[str, Any]) -> Config:
-    """The config in a checkpoint; an earlier version had `resume` in it."""
-    with _explained(path):
-        return Config(**{name: value for name, value in content["config"].items() if name != "resume"})
-
-
-def _spec_of(config: Config, content: Mapping[str, Any]) -> "NetworkSpec":
-    """What a checkpoint's network is built from; of format 1, by the config and the environment."""
-    from vecac.algorithm.network import NetworkSpec, network_spec
-    from vecac.engines.capabilities import Wish
-
-    if content["format_version"] == 1:
-        return network_spec(config, *Wish(config).form)
-    spec = NetworkSpec.from_dict(content["network_spec"])
-    try:
-        Config(**{field.name: getattr(spec, field.name) for field in fields(NetworkSettings)})
-    except UsageError as error:
-        raise ValueError(f"its network cannot be built: {error}") from error
-    return spec
 
 
 def _changes(wanted: Mapping[str, Any], saved: Config) -> dict[str, Any]:

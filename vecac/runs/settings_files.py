@@ -5,13 +5,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import vecac
 from vecac.config_parts import LearningSettings, RolloutSettings
 from vecac.errors import UsageError
 from vecac.runs.run_folder import checked_settings, saved_settings
 from vecac.spelling import nearest
 
-SHIPPED = Path(vecac.__file__).parent / "settings"
+SHIPPED = Path(__file__).parents[1] / "settings"
 """A file an environment, named by its id; the scores that were measured with it are in its comments."""
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import vecac
 from vecac.errors import RunFault, UsageError
 from vecac.notices import show_warning
 from vecac.shell.flags import parse_flags
+from vecac.version import __version__
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
@@ -41,7 +41,7 @@ def run_command(
         sys.path.insert(0, here)
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["--version"]:
-        print(f"vecac {vecac.__version__}")
+        print(f"vecac {__version__}")
         raise SystemExit(0)
     try:
         with warnings.catch_warnings():

@@ -3,9 +3,9 @@
 import shlex
 from pathlib import Path
 
-import vecac
 from vecac.config import Config
 from vecac.runs.run_folder import Result
+from vecac.version import __version__
 
 
 def describe_start(config: Config, device: str, run_dir: Path) -> str:
@@ -13,7 +13,7 @@ def describe_start(config: Config, device: str, run_dir: Path) -> str:
     start = f", {config.start_method} start" if config.engine == "async" else ""
     backend = "fused" if config.engine == "fused" else f"{config.engine}{start}, {config.autoreset_mode}"
     return (
-        f"vecac {vecac.__version__}: {config.env_id}, {config.num_envs} environments ({backend}), "
+        f"vecac {__version__}: {config.env_id}, {config.num_envs} environments ({backend}), "
         f"learning on {device} ({config.learner}) with {config.num_threads} CPU thread(s)\n"
         f"run folder: {run_dir}\n"
         f"watch it:   tensorboard --logdir {shlex.quote(str(run_dir))}"

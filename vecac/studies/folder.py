@@ -20,12 +20,12 @@ from typing import Any, get_type_hints
 import numpy as np
 from numpy.typing import NDArray
 
-import vecac
 from vecac.errors import UsageError
 from vecac.recording.files import GrowingFile, write_atomically
 from vecac.runs.run_folder import create_folder, describe_maker, write_json
 from vecac.studies.design import Design
 from vecac.studies.outcome import POINTS, Outcome
+from vecac.version import __version__
 
 FORMAT_VERSION = 1
 
@@ -164,9 +164,9 @@ def read_study(path: Path) -> StudyFolder:
         maker, format_version = content["versions"]["vecac"], content["format_version"]
     except (KeyError, TypeError) as error:
         raise UsageError(f"{path / 'study.json'} is damaged: it does not hold a study") from error
-    if (format_version, maker) != (FORMAT_VERSION, vecac.__version__):
+    if (format_version, maker) != (FORMAT_VERSION, __version__):
         raise UsageError(
-            f"{path} was made by vecac {maker}, and this is {vecac.__version__}: its runs would not be "
+            f"{path} was made by vecac {maker}, and this is {__version__}: its runs would not be "
             "comparable; use that version, or start a new study"
         )
     try:
