@@ -54,6 +54,10 @@ FLAGS = [
     ("--target-return -100", {"target_return": -100.0}),
     ("--eval-episodes 0", {"eval_episodes": 0}),
     ("--eval-max-steps 20", {"eval_max_steps": 20}),
+    ("--eval-interval 5000", {"eval_interval": 5000}),
+    ("--checkpoint-every 1e5", {"checkpoint_every": 100_000}),
+    ("--checkpoint-every 10 --keep 3", {"checkpoint_every": 10, "keep_checkpoints": 3}),
+    ("--checkpoint-every 10 --keep-checkpoints 3", {"checkpoint_every": 10, "keep_checkpoints": 3}),
     ("--quiet", {"quiet": True}),
     ("", {}),
 ]

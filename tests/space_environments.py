@@ -1,5 +1,7 @@
 """Environments of every kind of space, which tell their inner state. Workers import this: no torch."""
 
+import random
+
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
@@ -100,6 +102,25 @@ class MatchEnv(gym.Env):
         return self.shown
 
 
+class GlobalEnv(gym.Env):
+    """Draws from NumPy's own generator, which it seeds too, and from Python's."""
+
+    observation_space = spaces.Box(-np.inf, np.inf, (2,), np.float32)
+    action_space = spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        if seed is not None:
+            np.random.seed(seed)
+            random.seed(seed)
+        return self.draw(), {}
+
+    def step(self, action):
+        return self.draw(), float(action), random.random() < 0.1, False, {}
+
+    def draw(self):
+        return np.random.normal(size=2).astype(np.float32)
+
+
 ACTIONS = {
     "discrete": spaces.Discrete(3, start=2),
     "multi-discrete": spaces.MultiDiscrete([3, 2]),
@@ -113,5 +134,5 @@ BEST = {
     "box": ([0.5, -0.25], [-0.5, 0.75]),
 }
 
-for name in ("Sensors", "Switches", "Lever", "Match"):
+for name in ("Sensors", "Switches", "Lever", "Match", "Global"):
     gym.register(f"{name}-v0", entry_point=f"{__name__}:{name}Env")

@@ -72,12 +72,14 @@ RANGES = {
     "target_return": ([None, -1e9, 0, 475.5], []),
     "eval_episodes": COUNT_OR_NONE_OF_IT,
     "eval_max_steps": COUNT_OR_NONE_OF_IT,
+    "eval_interval": COUNT_OR_NONE_OF_IT,
+    "checkpoint_every": COUNT_OR_NONE_OF_IT,
     "quiet": BOOL,
 }
 
 INT_FIELDS = [
     "num_envs", "n_rollout", "total_timesteps", "num_threads", "seed", "log_interval", "eval_episodes",
-    "eval_max_steps",
+    "eval_max_steps", "eval_interval", "checkpoint_every",
 ]  # fmt: skip
 FLOAT_FIELDS = [
     "learning_rate", "gamma", "td_lambda", "reward_scale", "ent_coef", "vf_coef", "max_grad_norm",
@@ -95,7 +97,12 @@ CHOICE_FIELDS = [
 MAY_BE_NONE = {"max_grad_norm", "target_return", "optimizer_eps"}
 OTHERS = ["env_kwargs", "max_episode_steps"]
 SEQUENCES = ["hidden_sizes", "wrapper"]  # in tests of their own, as are those that need another setting
-NEED_ANOTHER = {"clip_obs": "norm_obs", "lr_final": "anneal_lr", "ent_coef_final": "ent_coef_schedule"}
+NEED_ANOTHER = {
+    "clip_obs": "norm_obs",
+    "lr_final": "anneal_lr",
+    "ent_coef_final": "ent_coef_schedule",
+    "keep_checkpoints": "checkpoint_every",
+}
 
 
 def pairs(side):
@@ -199,7 +206,8 @@ def test_defaults():
         "start_method": "default", "shared_memory": True, "step_timeout": 60.0, "device": "auto",
         "num_threads": 0, "seed": 1, "log_dir": "logs", "run_name": "vecac", "log_interval": 0,
         "checkpoint_interval": 60.0, "target_return": None, "eval_episodes": 100,
-        "eval_max_steps": 0, "quiet": False,
+        "eval_max_steps": 0, "eval_interval": 0, "checkpoint_every": 0, "keep_checkpoints": None,
+        "quiet": False,
     }
     # fmt: on
 

@@ -28,14 +28,18 @@ CASES = {
         *("--env-id", "Pendulum-v1", "--norm-obs", "--norm-reward", "--normalize-advantage"),
         *("--hidden-sizes", "16", "16", "--optimizer", "rmsprop", "--total-timesteps", "30000"),
     ),
+    "evaluated": (
+        *("--eval-interval", "3000", "--checkpoint-every", "2500", "--keep", "3", "--engine", "sync"),
+        *("--total-timesteps", "30000"),
+    ),
     "mujoco": (
         *("--env-id", "Hopper-v5", "--norm-obs", "--norm-reward", "--separate-critic", "--num-envs", "4"),
         *("--hidden-sizes", "16", "--gae-lambda", "0.9", "--total-timesteps", "8000"),
     ),
 }
 TIMES = ("time/fps", "time/time_elapsed", "time/collect_fraction", "time/learn_fraction")
-KILLS = 64
-SAMPLE = (0, 5, 6)
+KILLS = 72
+SAMPLE = (0, 5, 7)
 
 
 def without_times(tree):
@@ -64,8 +68,7 @@ def outcome(run_dir):
         "event files": len(list(run_dir.glob("events.*"))),
         **{
             name: without_times(checkpoint.load(run_dir / "checkpoints" / f"{name}.pt"))
-            for name in ("latest", "best")
-            if (run_dir / "checkpoints" / f"{name}.pt").exists()
+            for name in sorted(path.stem for path in (run_dir / "checkpoints").glob("*.pt"))
         },
     }
 

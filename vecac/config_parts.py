@@ -125,6 +125,8 @@ class RunSettings:
     """Stop once the mean return of the last 100 episodes reaches this."""
     eval_episodes: int = 100
     """Episodes of the greedy and of the sampled evaluation at the end; 0 for none."""
+    eval_interval: int = 0
+    """Env steps between greedy evaluations while training, by which best.pt then is the best; 0 for none."""
     eval_max_steps: int = 0
     """Steps after which an evaluated episode is cut; 0 is 10,000 where the environment has no time limit."""
 
@@ -141,5 +143,9 @@ class RecordingSettings:
     """Env steps between two log rows; 0 is total_timesteps / 200."""
     checkpoint_interval: float = 60.0
     """Seconds between two checkpoints; changes no number."""
+    checkpoint_every: int = 0
+    """Env steps between two checkpoints that are kept, each called by its env steps; 0 for none."""
+    keep_checkpoints: Annotated[int | None, tyro.conf.arg(aliases=["--keep"])] = None
+    """How many of these stay, the newest; None for all."""
     quiet: bool = False
     """Print nothing but warnings and errors."""

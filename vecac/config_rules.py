@@ -118,12 +118,17 @@ RANGES: dict[str, Rule] = {
     "checkpoint_interval": _POSITIVE,
     "eval_episodes": _between(0, 1_000_000_000),
     "eval_max_steps": _between(0, _COUNT_LIMIT),
+    "eval_interval": _between(0, _COUNT_LIMIT),
+    "checkpoint_every": _between(0, _COUNT_LIMIT),
+    "keep_checkpoints": _between(1, _COUNT_LIMIT),
 }
 
 ONLY_WITH: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "clip_obs": ("--norm-obs", lambda config: config.norm_obs),
     "lr_final": ("--lr-schedule linear", lambda config: config.anneals_lr),
     "ent_coef_final": ("--ent-coef-schedule linear", lambda config: config.ent_coef_schedule == "linear"),
+    "eval_interval": ("--eval-episodes", lambda config: config.eval_episodes > 0),
+    "keep_checkpoints": ("--checkpoint-every", lambda config: config.checkpoint_every > 0),
 }
 """Settings that would be ignored without another one."""
 

@@ -60,6 +60,7 @@ def _play(
 ) -> "Evaluation | None":
     """The evaluation that the options ask for; None if a signal cut it off."""
     from vecac.engines.evaluation import evaluate, make_evaluation_environments
+    from vecac.seeding import seed_sequences
 
     console, episodes = Console(0, quiet=options.json), options.episodes
 
@@ -79,7 +80,7 @@ def _play(
                 environments,
                 episodes,
                 sampled=options.sampled,
-                seed=saved.config.seed,
+                sequence=seed_sequences(saved.config.seed).evaluation,
                 go_on=go_on,
             )
 

@@ -13,6 +13,7 @@ class SeedSequences(NamedTuple):
     network: SeedSequence
     policy: SeedSequence
     evaluation: SeedSequence
+    evaluation_while_training: SeedSequence
 
 
 def seed_sequences(seed: int) -> SeedSequences:

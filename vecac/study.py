@@ -105,6 +105,8 @@ class StudyOptions(Config):
 
     engine: Literal["sync", "async", "vector", "fused", "auto"] = "auto"
     """As vecac.train's; left out, the fastest that can run a setting."""
+    keep_checkpoints: int | None = None
+    """As vecac.train's, which a study has no use for."""
     seeds: int = 10
     """Runs of each setting: seeds --seed, --seed + 1, ..."""
     vary: tyro.conf.UseAppendAction[tuple[str, ...]] = ()

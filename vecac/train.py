@@ -87,7 +87,7 @@ def _run(config: Config, saved: SavedRun | None, stop: StopRequest, on_row: OnRo
             cleanup.enter_context(torch_threads(plan.torch_threads))
             run, notes = build_run(plan, saved, console.warning)
         cleanup.enter_context(closing(run))
-        run.on_row = on_row
+        run.on_row, run.evaluations.go_on = on_row, lambda episodes, steps: not stop.requested()
         introduction = describe_start(run.config, str(plan.device), run.run_dir)
         for line in (introduction, *notes, *plan.choices):
             console.line(line)
@@ -123,7 +123,7 @@ def _train(
         console.line(line)
     while (stop_reason := run.stop_reason()) is None and not stop.requested():
         report = run.engine.iterate(*run.until_due())  # collect and update: engines/gymnasium_engine.py
-        run.record(report)
+        run.record(report)  # and evaluate, where that is due
         run.save_if_due()
         console.progress(*run.progress())
     console.close()

@@ -8,6 +8,7 @@ from vecac.algorithm.network import ActorCritic
 from vecac.config import Config
 from vecac.engines.evaluation import Evaluation, evaluate, make_evaluation_environments
 from vecac.environments.vector import make_environments
+from vecac.seeding import seed_sequences
 from vecac.transition import Transition
 
 
@@ -22,7 +23,13 @@ def play(settings, episodes, **options):
             for parameter in network.parameters():
                 parameter.zero_()
             network.fc_pi.bias[0] = 1.0
-        return evaluate(network, environments, episodes, **({"sampled": False, "seed": 1} | options))
+        return evaluate(
+            network, environments, episodes, **({"sampled": False, "sequence": sequence()} | options)
+        )
+
+
+def sequence(seed=1):
+    return seed_sequences(seed).evaluation
 
 
 @pytest.mark.parametrize("mode", ["next-step", "same-step", "disabled"])
@@ -55,7 +62,7 @@ class Metronomes:
 
 
 def test_odd_episodes_go_to_the_first_environments_one_each():
-    result = evaluate(ActorCritic(2, 2), Metronomes(), 5, sampled=False, seed=1)
+    result = evaluate(ActorCritic(2, 2), Metronomes(), 5, sampled=False, sequence=sequence())
     assert sorted(result.lengths) == [1, 1, 2, 2, 3]
 
 
@@ -69,17 +76,17 @@ def test_greedy_takes_the_most_probable_and_sampled_draws():
     with torch.no_grad():
         network.fc_pi.bias.copy_(torch.tensor([1.0, 0.0]))  # softmax([1, 0])[0] = 0.731 where all else is 0
         network.fc_pi.weight.zero_()
-    evaluate(network, metronomes, 300, sampled=False, seed=1)
+    evaluate(network, metronomes, 300, sampled=False, sequence=sequence())
     assert set(metronomes.actions) == {0}
-    evaluate(network, metronomes, 300, sampled=True, seed=1)
+    evaluate(network, metronomes, 300, sampled=True, sequence=sequence())
     assert len(metronomes.actions) == 900
     assert metronomes.actions.count(0) / 900 == pytest.approx(0.731, abs=0.05)  # more than 3 deviations
 
 
 def test_evaluation_is_reproducible_and_depends_on_the_seed():
-    first = play(config("Random", seed=3), 20, sampled=True, seed=3)
-    again = play(config("Random", seed=3), 20, sampled=True, seed=3)
-    other = play(config("Random", seed=4), 20, sampled=True, seed=4)
+    first = play(config("Random", seed=3), 20, sampled=True, sequence=sequence(3))
+    again = play(config("Random", seed=3), 20, sampled=True, sequence=sequence(3))
+    other = play(config("Random", seed=4), 20, sampled=True, sequence=sequence(4))
     assert first == again
     assert first != other
 
@@ -88,7 +95,7 @@ def test_evaluation_never_shows_an_episode_that_training_saw():
     with closing(make_environments(config("Random", num_envs=16))) as environments:
         trained_on = {tuple(obs) for obs in environments.reset().tolist()}
     with closing(make_evaluation_environments(config("Random"), 16)) as environments:
-        evaluate(ActorCritic(3, 3), environments, 1, sampled=False, seed=1)
+        evaluate(ActorCritic(3, 3), environments, 1, sampled=False, sequence=sequence())
         evaluated_on = {tuple(obs) for obs in environments.reset().tolist()}
     assert len(trained_on) == len(evaluated_on) == 16
     assert not trained_on & evaluated_on
@@ -152,7 +159,7 @@ def test_single_environments_judge_a_compiled_one_whose_vector_form_cannot_be_ha
 def test_a_vector_form_without_a_time_limit_is_cut_too():
     metronomes = Metronomes()
     metronomes.max_episode_steps = 2
-    result = evaluate(ActorCritic(2, 2), metronomes, 6, sampled=False, seed=1)
+    result = evaluate(ActorCritic(2, 2), metronomes, 6, sampled=False, sequence=sequence())
     assert sorted(result.lengths) == [1, 1, 1, 2, 2, 2]
     assert result.cut == 1  # which then goes on, and ends after one step more
 

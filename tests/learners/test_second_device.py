@@ -242,11 +242,11 @@ def waits_of(device, call, *args):
 @pytest.mark.parametrize("sampled", [False, True])
 def test_a_step_of_an_evaluation_waits_twice(sampled, meta):
     with training(CASES[0], device="meta") as engine:
-        steps = []
-        environments = engine.environments
+        environments, steps = engine.environments, []
         environments.step = counted(environments.step, meta, steps)
+        sequence = seed_sequences(1).evaluation
         with meta:
-            assert evaluate(engine.network, environments, 4, sampled=sampled, seed=1) is not None
+            assert evaluate(engine.network, environments, 4, sampled=sampled, sequence=sequence) is not None
         assert meta.waits == 2 * len(steps) > 0
 
 

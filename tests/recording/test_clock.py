@@ -62,6 +62,21 @@ def test_a_row_tells_of_the_time_since_the_row_before(wait):
     }
 
 
+def test_a_pause_does_not_count(wait):
+    run_clock = RunClock()
+    wait(3.0)
+    with run_clock.paused():
+        wait(100.0)
+    wait(1.0)
+    assert run_clock.seconds() == 4.0
+    with pytest.raises(ZeroDivisionError), run_clock.paused():
+        wait(50.0)
+        raise ZeroDivisionError
+    row = run_clock.row(800)
+    assert (row["time/fps"], row["time/time_elapsed"]) == (200.0, 4.0)
+    assert run_clock.is_save_due(150.0)  # time for a checkpoint passes all the same
+
+
 def test_a_row_after_the_stop_ends_there(wait):
     run_clock = RunClock()
     wait(2.0)

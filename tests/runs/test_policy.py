@@ -14,6 +14,7 @@ from vecac.engines.evaluation import evaluate, make_evaluation_environments
 from vecac.errors import UsageError
 from vecac.recording import checkpoint
 from vecac.runs.saved_policy import load_policy
+from vecac.seeding import seed_sequences
 from vecac.train import train
 
 ENVIRONMENTS = {
@@ -107,7 +108,7 @@ def test_it_plays_as_the_evaluation_does(tmp_path):
     run_dir = train(config).run_dir
     saved, policy = load_policy(run_dir, "latest"), vecac.load(run_dir, "latest")
     environments = make_evaluation_environments(config, 3)
-    played = evaluate(saved.network, environments, 3, sampled=False, seed=1)
+    played = evaluate(saved.network, environments, 3, sampled=False, sequence=seed_sequences(1).evaluation)
     obs, episode_return = environments.reset(), 0.0
     while True:
         step = environments.step(policy(obs))

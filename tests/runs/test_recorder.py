@@ -47,7 +47,7 @@ def test_they_outlast_a_resumption():
             resumed.load_state_dict(wrong)
 
 
-PARTS = ("statistics", "train_metrics", "solved", "clock", "log", "best_mean")
+PARTS = ("statistics", "train_metrics", "solved", "clock", "log", "evaluation", "kept", "best_mean")
 
 
 class Owner:
@@ -71,6 +71,12 @@ def recorder(tmp_path):
 def test_every_owner_takes_its_part(recorder):
     recorder.load_state_dict({name: name for name in PARTS})
     assert {name: owner.state for name, owner in recorder._parts.items()} == {name: name for name in PARTS}
+
+
+def test_parts_that_an_earlier_version_did_not_know_stay_as_new(recorder):
+    known = [name for name in PARTS if name not in ("evaluation", "kept")]
+    recorder.load_state_dict({name: name for name in known})
+    assert {name for name, owner in recorder._parts.items() if owner.state is None} == {"evaluation", "kept"}
 
 
 @pytest.mark.parametrize("wrong", PARTS)

@@ -2,7 +2,7 @@ import pytest
 
 from vecac.config import Config
 from vecac.errors import UsageError
-from vecac.runs.saved_policy import find_checkpoint, kept_checkpoints, load_policy
+from vecac.runs.saved_policy import find_checkpoint, load_policy
 from vecac.train import train
 
 
@@ -44,9 +44,3 @@ def test_latest_is_played_where_there_is_no_best(tmp_path):
     settings = {"total_timesteps": 160, "eval_episodes": 0, "log_dir": str(tmp_path), "quiet": True}
     run_dir = train(Config(**settings)).run_dir
     assert find_checkpoint(run_dir).name == "latest.pt"
-
-
-def test_kept_checkpoints_are_in_the_order_of_env_steps(tmp_path):
-    for name in ("900.pt", "1000.pt", "latest.pt", "best.pt", "800.txt", "²5.pt", "1000.pt.tmp"):
-        (tmp_path / name).touch()
-    assert kept_checkpoints(tmp_path) == [900, 1000]

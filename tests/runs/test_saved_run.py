@@ -58,19 +58,19 @@ OTHERWISE = {
     "norm_obs": True, "norm_reward": True, "lr_schedule": "linear", "optimizer_eps": 0.1,
     "normalize_advantage": True, "ent_coef_schedule": "linear", "value_loss": "mse",
     "learner": "compiled", "autoreset_mode": "same-step", "start_method": "fork", "shared_memory": False,
-    "seed": 2, "log_dir": "elsewhere", "run_name": "other",
+    "seed": 2, "log_dir": "elsewhere", "run_name": "other", "eval_interval": 7,
 }  # fmt: skip
-NEED_ANOTHER = {"clip_obs", "lr_final", "ent_coef_final"}
+NEED_ANOTHER = {"clip_obs", "lr_final", "ent_coef_final", "keep_checkpoints"}
 ALLOWED = {
     "total_timesteps": 9000, "device": "cuda", "num_threads": 2, "eval_episodes": 0, "eval_max_steps": 9,
     "target_return": 300.0, "quiet": True, "log_interval": 50, "checkpoint_interval": 5.0,
-    "step_timeout": 5.0,
+    "step_timeout": 5.0, "checkpoint_every": 500,
 }  # fmt: skip
 
 
 def test_every_setting_is_tried():
     assert {*OTHERWISE, *ALLOWED, *NEED_ANOTHER} == {field.name for field in dataclasses.fields(Config)}
-    assert set(MAY_CHANGE) == set(ALLOWED)
+    assert set(MAY_CHANGE) == {*ALLOWED, "keep_checkpoints"}
 
 
 @pytest.mark.parametrize("name", OTHERWISE)

@@ -69,7 +69,7 @@ EVALUATION_LINE = (
     "evaluation over 100 episodes: greedy 500.0 +- 0.2, sampled 450.0 +- 49.5 "
     "(mean return, standard deviation)"
 )
-BEST_LINE = "best parameters, after 480,000 env steps (mean return 500.0 in training)"
+BEST_LINE = "best parameters, after 480,000 env steps (mean return 500.0 then)"
 BEST_EVALUATION_LINE = f"{BEST_LINE}: greedy 498.0 +- 0.0, sampled 497.0 +- 7.0"
 CUT_LINE = "7 episodes of these evaluations did not end and were cut (--eval-max-steps)"
 RESUME = "go on with it: python -m vecac.train --resume logs/run"

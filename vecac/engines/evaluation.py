@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.random import SeedSequence
 
 from vecac.algorithm.network import Network
 from vecac.config import Config
@@ -17,7 +18,7 @@ from vecac.engines.episodes import EpisodeTracker
 from vecac.environments.registry import find_spec
 from vecac.environments.vector import Environments, make_environments
 from vecac.errors import UsageError
-from vecac.seeding import environment_seeds, seed_sequences, torch_seed
+from vecac.seeding import environment_seeds, torch_seed
 from vecac.transition import Episode
 
 NUM_ENVS = 16
@@ -113,7 +114,7 @@ def evaluate(
     episodes: int,
     *,
     sampled: bool,
-    seed: int,
+    sequence: SeedSequence,
     go_on: Callable[[int, int], bool] = lambda episodes, env_steps: True,
 ) -> Evaluation | None:
     """Play episodes, at least 1, by sampled or the most probable actions; None if go_on interrupted it.
@@ -123,11 +124,10 @@ def evaluate(
 
     Args:
         environments: reset here, on seeds that training never uses, and left in mid-episode.
-        seed: the run's; environments and sampling are seeded from its evaluation child.
+        sequence: what environments and sampling are seeded from; of a run's seed, the evaluation child.
         go_on: told the episodes and steps so far before every step.
     """
     device = next(network.parameters()).device
-    sequence = seed_sequences(seed).evaluation
     generator = torch.Generator(device).manual_seed(torch_seed(sequence))
     num_envs, limit = environments.num_envs, environments.max_episode_steps or 0
     quota_N = episodes // num_envs + (np.arange(num_envs) < episodes % num_envs)

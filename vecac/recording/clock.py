@@ -1,6 +1,8 @@
 """The time/ metrics."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from vecac.plain import require_count, require_number
@@ -47,6 +49,17 @@ class RunClock:
     def stop(self) -> None:
         """Let no more time count, but for `is_save_due`."""
         self._stopped_at = self._now()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let no time count meanwhile, but for `is_save_due`."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            passed = time.perf_counter() - start
+            self._started_at += passed
+            self._row_at += passed
 
     def seconds(self) -> float:
         """Since the first env step."""

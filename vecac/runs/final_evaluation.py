@@ -9,6 +9,7 @@ from itertools import product
 from vecac.engines.evaluation import Evaluation, cut_after, evaluate, make_evaluation_environments
 from vecac.environments.vector import Environments
 from vecac.runs.run import Run
+from vecac.seeding import seed_sequences
 
 
 def evaluate_run(run: Run, go_on: Callable[[str, int, int], bool]) -> dict[str, Evaluation]:
@@ -32,7 +33,7 @@ def evaluate_run(run: Run, go_on: Callable[[str, int, int], bool]) -> dict[str, 
                 environments,
                 config.eval_episodes,
                 sampled=policy == "sampled",
-                seed=config.seed,
+                sequence=seed_sequences(config.seed).evaluation,
                 go_on=partial(go_on, prefix + policy),
             )
             if evaluation is None:
@@ -44,7 +45,9 @@ def evaluate_run(run: Run, go_on: Callable[[str, int, int], bool]) -> dict[str, 
 
 
 def _environments(run: Run) -> Environments:
-    config, own = run.config, run.engine.environments
+    config, own, others = run.config, run.engine.environments, run.evaluations.environments
+    if others is not None:
+        return others
     if own is not None and config.engine == "async" and cut_after(config) is None:
         return own  # starting workers anew would take seconds
     run.engine.close()

@@ -115,10 +115,19 @@ class Progress:
         """The env steps of the next row: rows stand on a grid, so that fast engines write no more."""
         return (row_env_steps // self._log_every + 1) * self._log_every
 
-    def updates_until_row(self, env_steps: int, row_env_steps: int) -> int:
-        """Updates that overshoot neither the next row nor the end by more than one, at least 1."""
-        due = min(self.next_row_at(row_env_steps), self._total) - env_steps
+    def updates_until_row(self, env_steps: int, row_env_steps: int, *others: int | None) -> int:
+        """Updates that overshoot neither the next row nor the end by more than one, at least 1.
+
+        others: env steps at which something else is due, if it is.
+        """
+        points = [self.next_row_at(row_env_steps), self._total, *(at for at in others if at is not None)]
+        due = min(points) - env_steps
         return max(1, due // self._rollout_rows)
+
+
+def is_reached(point: int | None, env_steps: int) -> bool:
+    """Whether what is due at some env steps, if it ever is, is due by now."""
+    return point is not None and env_steps >= point
 
 
 def _mean(numbers: deque[Any]) -> float:

@@ -19,8 +19,12 @@ from vecac.errors import RunFault
 from vecac.plain import require_number
 from vecac.recording.clock import RunClock
 from vecac.recording.metrics import METRICS
-from vecac.runs.progress import Progress
+from vecac.runs.periodic_evaluation import PeriodicEvaluation, evaluation_metrics
+from vecac.runs.progress import Progress, is_reached
 from vecac.runs.writer import Writer
+
+NEW_PARTS = ("evaluation", "kept")
+"""Which earlier checkpoints have not, of runs that had neither."""
 
 
 class TrainMetrics:
@@ -56,8 +60,8 @@ class TrainMetrics:
 class Recorder:
     """Writes down what an engine does, and what can be gone on from; raises where learning has diverged.
 
-    progress, clock, metrics: of the run so far. writer: of its files. row: the last one. The arguments
-    are those of Run.
+    progress, clock, metrics: of the run so far. evaluations: while it trains. writer: of its files. row: the
+    last one. The arguments are those of Run.
     """
 
     def __init__(self, config: Config, run_dir: Path, engine: Engine, warn: Callable[[str], None]) -> None:
@@ -65,7 +69,7 @@ class Recorder:
         goals = config.target_return, find_spec(config.env_id).reward_threshold
         rollout_rows = config.n_rollout * config.num_envs
         self.progress = Progress(config.total_timesteps, *goals, config.log_every, rollout_rows)
-        self.clock, self.metrics = RunClock(), TrainMetrics()
+        self.clock, self.metrics, self.evaluations = RunClock(), TrainMetrics(), PeriodicEvaluation(config)
         self.writer = Writer(run_dir, self._settings, warn)
         self._parts: dict[str, Any] = {
             "statistics": self.progress.statistics,
@@ -73,6 +77,8 @@ class Recorder:
             "solved": self.progress,
             "clock": self.clock,
             "log": self.writer.log,
+            "evaluation": self.evaluations,
+            "kept": self.writer.kept,
             "best_mean": self.writer.best,  # last: it puts a file aside that is not the run's
         }
         self._has_diverged = self._has_ended = False
@@ -80,40 +86,55 @@ class Recorder:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Have every owner take its part of a checkpoint's `run`; ValueError names one that is none."""
-        if not isinstance(state, Mapping) or set(state) != set(self._parts):
+        if not isinstance(state, Mapping) or {*state, *NEW_PARTS} != set(self._parts):
             raise ValueError(f"run has not the parts {', '.join(self._parts)}")
-        for name, part in self._parts.items():
+        for name in (name for name in self._parts if name in state):
             try:
-                part.load_state_dict(state[name])
+                self._parts[name].load_state_dict(state[name])
             except (ValueError, TypeError, LookupError) as error:
                 raise ValueError(f"run.{name}: {error}") from error
 
-    def write_due_row(self) -> bool:
-        """Log the present state if a row is due; the last one is `finish`'s, which adds the evaluation.
+    def updates_until_due(self) -> int:
+        """Updates that overshoot what is due next by no more than one, at least 1."""
+        others = self.evaluations.next_at(), self.writer.kept.next_at()
+        at = self._engine.env_steps, self.clock.row_env_steps
+        return self.progress.updates_until_row(*at, *others)
 
-        Returns whether there was one.
+    def do_what_is_due(self) -> bool:
+        """Keep a checkpoint, evaluate, and log the present state, where that is due.
+
+        Returns whether there was a row; the last one is `write_last_row`'s.
         """
-        is_due = self._engine.env_steps >= self.progress.next_row_at(self.clock.row_env_steps)
-        if is_due and self.progress.stop_reason(self._engine.env_steps) is None:
-            self._write_row({})
+        env_steps = self._engine.env_steps
+        if is_reached(self.writer.kept.next_at(), env_steps):
+            self.require_numbers()
+            self.writer.kept.add(env_steps, self._policy())
+        is_evaluated = is_reached(self.evaluations.next_at(), env_steps)
+        if is_evaluated and not self._evaluate(env_steps):
+            return False  # the run is stopped; its row comes with the evaluation once it goes on
+        is_due = is_evaluated or env_steps >= self.progress.next_row_at(self.clock.row_env_steps)
+        if is_due and self.progress.stop_reason(env_steps) is None:
+            self._write_row(self.evaluations.metrics_at(env_steps))
             self.require_numbers()
             self.offer_best()
             return True
         return False
 
     def write_last_row(self, greedy: Evaluation | None) -> bool:
-        """Log the last state with the evaluation, unless it stands there; returns whether it did not."""
-        is_new = self._engine.env_steps > self.clock.row_env_steps
+        """Log the last state with its evaluation, unless it stands there; returns whether it did not."""
+        is_new = (env_steps := self._engine.env_steps) > self.clock.row_env_steps
         if is_new:
-            evaluation: dict[str, float] = {}
-            if greedy is not None:
-                evaluation = {"eval/mean_reward": greedy.mean, "eval/mean_ep_length": greedy.mean_length}
-            self._write_row(evaluation)
+            known = self.evaluations.metrics_at(env_steps)
+            self._write_row(known or ({} if greedy is None else evaluation_metrics(greedy)))
         return is_new
 
     def offer_best(self) -> None:
-        """Keep the parameters, which are known to be numbers, if they are the best so far."""
-        self.writer.best.offer(self.progress.statistics.last_100_return_mean, self._policy)
+        """Keep the parameters, which are known to be numbers, if they are the best so far.
+
+        By the mean return, unless there are evaluations, which look at what they choose between.
+        """
+        if self.evaluations.next_at() is None:
+            self.writer.best.offer(self.progress.statistics.last_100_return_mean, self._policy)
 
     def require_numbers(self) -> None:
         """Raise the RunFault if learning has diverged; the good checkpoints then stay as they are."""
@@ -136,6 +157,14 @@ class Recorder:
         elif (rollout := self._engine.last_rollout()) is not None:
             self.writer.save_offender({"rollout": rollout, **self._policy()})
         self._has_ended = True
+
+    def _evaluate(self, env_steps: int) -> bool:
+        self.require_numbers()
+        with self.clock.paused():
+            is_whole = self.evaluations.evaluate(self._engine.network, env_steps)
+        if is_whole:
+            self.writer.best.offer(self.evaluations.metrics["eval/mean_reward"], self._policy)
+        return is_whole
 
     def _write_row(self, extra: Mapping[str, float]) -> None:
         env_steps, metrics = self._engine.env_steps, self.metrics.read()

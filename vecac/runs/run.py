@@ -25,12 +25,12 @@ def is_no(answer: Any) -> bool:
 class Run:
     """An engine that trains, and the record of it.
 
-    best: the best parameters so far. resources: what `close` gives up. on_row: as train's, if there is one.
+    best: the best parameters so far. evaluations: while it trains. resources: what `close` gives up besides.
+    on_row: as train's, if there is one.
 
     Args:
         config: with everything decided that was left open.
-        run_dir: as `create_run_folder` made it.
-        engine: as new.
+        run_dir, engine: as `create_run_folder` made it; as new.
         device: the one in use, for result.json.
         warn: tells the user what goes wrong but ends nothing.
     """
@@ -41,7 +41,7 @@ class Run:
         self.config, self.run_dir, self.engine, self._device = config, run_dir, engine, device
         self._recorder = Recorder(config, run_dir, engine, warn)
         self._progress, self._clock = self._recorder.progress, self._recorder.clock
-        self.best = self._recorder.writer.best
+        self.best, self.evaluations = self._recorder.writer.best, self._recorder.evaluations
         self.resources = ExitStack()
         self.on_row: Callable[[Mapping[str, float]], Any] | None = None
         self._has_last_row = False
@@ -61,6 +61,7 @@ class Run:
 
     def close(self) -> None:
         """Give up its resources."""
+        self.evaluations.close()
         self.resources.close()
 
     def start(self, is_new: bool) -> list[str]:
@@ -70,7 +71,7 @@ class Run:
         caveats = self.engine.caveats()
         self._recorder.writer.flush()
         self._clock.start()
-        self._write_due_row()
+        self._do_what_is_due()
         return caveats
 
     def stop_reason(self) -> StopReason | None:
@@ -78,9 +79,8 @@ class Run:
         return self._progress.stop_reason(self.engine.env_steps)
 
     def until_due(self) -> tuple[int, float | None]:
-        """For `Engine.iterate`: the updates until a row is due, and the mean return that is waited for."""
-        updates = self._progress.updates_until_row(self.engine.env_steps, self._clock.row_env_steps)
-        return updates, self._progress.goal()
+        """For `Engine.iterate`: the updates until something is due, and the mean return to wait for."""
+        return self._recorder.updates_until_due(), self._progress.goal()
 
     def progress(self) -> tuple[int, float, float]:
         """Env steps, env steps a second, and the mean return: what to show of the run."""
@@ -88,13 +88,13 @@ class Run:
         return env_steps, env_steps / self._clock.seconds(), self._progress.statistics.mean_return
 
     def record(self, report: Report) -> None:
-        """Take in what the engine has done, and log the row that is due; RunFault if learning diverged."""
+        """Take in what the engine has done, and do what is due; RunFault if learning diverged."""
         self._recorder.metrics.take(report.last_update)
         self._clock.add(report.collect_seconds, report.learn_seconds)
         self._progress.add(report.episodes, self.engine.env_steps, self._clock.seconds())
         if report.diverged:
             self._recorder.require_numbers()
-        self._write_due_row()
+        self._do_what_is_due()
 
     def save_if_due(self) -> None:
         """Save the state, or else the rows, where it is time to; RunFault if learning diverged."""
@@ -141,8 +141,8 @@ class Run:
         if self._has_last_row and self.on_row is not None:
             self.on_row(dict(self._recorder.row))
 
-    def _write_due_row(self) -> None:
-        if self._recorder.write_due_row() and self.on_row is not None:
+    def _do_what_is_due(self) -> None:
+        if self._recorder.do_what_is_due() and self.on_row is not None:
             self._progress.is_stopped = is_no(self.on_row(dict(self._recorder.row)))
 
     def _result(

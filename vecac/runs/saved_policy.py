@@ -48,6 +48,8 @@ def find_checkpoint(run: Path, name: str | int | None = None) -> Path:
         if name is not None:
             raise UsageError(f"{run} is a checkpoint already: leave --checkpoint {name} out")
         return run
+    from vecac.recording.kept import kept_checkpoints
+
     read_config(run)  # refuses what is no run folder
     folder = run / "checkpoints"
     if name is None:
@@ -60,12 +62,6 @@ def find_checkpoint(run: Path, name: str | int | None = None) -> Path:
         there += map(str, kept_checkpoints(folder))
         raise UsageError(f"{run} has no checkpoint {name}: use {', '.join(there) or 'another run'}")
     return path
-
-
-def kept_checkpoints(folder: Path) -> list[int]:
-    """The env steps of those in a folder of checkpoints that are called by them, in order."""
-    stems = (path.stem for path in folder.glob("*.pt"))
-    return sorted(int(stem) for stem in stems if stem.isascii() and stem.isdigit())
 
 
 def load_policy(run: Path, name: str | int | None = None) -> SavedPolicy:

@@ -10,6 +10,7 @@ from typing import Any
 from vecac.recording import checkpoint
 from vecac.recording.best import BestCheckpoint
 from vecac.recording.files import write_atomically
+from vecac.recording.kept import KeptCheckpoints
 from vecac.recording.metrics import MetricsLog
 from vecac.runs.run_folder import Result, write_json
 
@@ -20,13 +21,15 @@ class Writer:
     The user is told once when that begins, and once when it works again. A checkpoint brings the rows
     before it on disk first, so that it can be gone on from.
 
-    log, best: the rows, and the best parameters so far.
+    log, best, kept: the rows, the best parameters so far, and checkpoints that stay.
     """
 
     def __init__(self, run_dir: Path, settings: Mapping[str, Any], warn: Callable[[str], None]) -> None:
         self._run_dir, self._checkpoints, self._warn = run_dir, run_dir / "checkpoints", warn
         self.log = MetricsLog(run_dir, settings)
         self.best = BestCheckpoint(self._checkpoints / "best.pt", settings)
+        every, most = settings.get("checkpoint_every", 0), settings.get("keep_checkpoints")
+        self.kept = KeptCheckpoints(self._checkpoints, every, most)
         self._unsaved_last: bytes | None = None
         self._failure: str | None = None
 
@@ -78,9 +81,10 @@ class Writer:
         write_json(self._run_dir / "result.json", result.to_dict())
 
     def _save_pending(self) -> None:
-        """Write whatever is not on disk yet: rows, then the best parameters, then the last state."""
+        """Write whatever is not on disk yet: rows, then the best and the kept, then the last state."""
         self.log.flush(durably=self._unsaved_last is not None)
         self.best.save()
+        self.kept.save()
         if self._unsaved_last is not None:
             write_atomically(self._checkpoints / "latest.pt", self._unsaved_last)
             self._unsaved_last = None

@@ -40,7 +40,7 @@ def describe_result(result: Result) -> str:
     if result.best_env_steps is not None and result.best_env_steps != result.env_steps:
         lines.append(
             f"best parameters, after {result.best_env_steps:,} env steps (mean return "
-            f"{result.best_return_mean:.1f} in training)"
+            f"{result.best_return_mean:.1f} then)"
         )
         if best is not None:
             lines[-1] += (

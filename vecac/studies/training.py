@@ -4,6 +4,7 @@ import dataclasses
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from vecac.engines.selection import engine_maker
 from vecac.environments.registry import find_spec
 from vecac.runs.building import plan_run
 from vecac.runs.progress import Progress
+from vecac.seeding import seed_sequences
 from vecac.studies.outcome import Curve, Outcome, failed, reason
 from vecac.transition import Episode
 
@@ -143,11 +145,10 @@ class _Training:
             ]
         engine.close()
         config = dataclasses.replace(config, seed=self._seed)
+        sequence = seed_sequences(self._seed).evaluation
         with closing(make_evaluation_environments(config, config.eval_episodes)) as environments:
-            played = [
-                evaluate(engine.network, environments, config.eval_episodes, sampled=sampled, seed=self._seed)
-                for sampled in (False, True)
-            ]
+            play = partial(evaluate, engine.network, environments, config.eval_episodes, sequence=sequence)
+            played = [play(sampled=sampled) for sampled in (False, True)]
         return [evaluation for evaluation in played if evaluation is not None]
 
 

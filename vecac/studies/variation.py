@@ -21,6 +21,9 @@ NOT_VARIED = {
     "run_name": "a study has one folder",
     "log_interval": "a study keeps no rows of a run, but its curve",
     "checkpoint_interval": "a study keeps no checkpoints",
+    "checkpoint_every": "a study keeps no checkpoints",
+    "keep_checkpoints": "a study keeps no checkpoints",
+    "eval_interval": "a study evaluates at the end of a run",
     "quiet": "it changes no run",
 }
 """Flags of vecac.train that no two runs of a study can differ by, and why."""
