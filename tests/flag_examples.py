@@ -53,6 +53,8 @@ FLAGS = [
     ("--checkpoint-interval 0.5", {"checkpoint_interval": 0.5}),
     ("--target-return -100", {"target_return": -100.0}),
     ("--eval-episodes 0", {"eval_episodes": 0}),
+    ("--init-from logs/a", {"init_from": "logs/a"}),
+    ("--init-from a --init-optimizer", {"init_from": "a", "init_optimizer": True}),
     ("--eval-max-steps 20", {"eval_max_steps": 20}),
     ("--eval-interval 5000", {"eval_interval": 5000}),
     ("--checkpoint-every 1e5", {"checkpoint_every": 100_000}),

@@ -65,6 +65,7 @@ RANGES = {
     ),
     "num_threads": COUNT_OR_NONE_OF_IT,
     "seed": ([0, 1, 2**63 - 1], [-1, 2**63]),
+    "init_from": NAME,
     "log_dir": NAME,
     "run_name": NAME,
     "log_interval": COUNT_OR_NONE_OF_IT,
@@ -89,12 +90,12 @@ BOOL_FIELDS = [
     "anneal_lr", "bootstrap_truncated", "shared_memory", "quiet", "separate_critic", "norm_obs",
     "norm_reward", "normalize_advantage",
 ]  # fmt: skip
-TEXT_FIELDS = ["env_id", "device", "log_dir", "run_name"]
+TEXT_FIELDS = ["env_id", "device", "log_dir", "run_name", "init_from"]
 CHOICE_FIELDS = [
     "engine", "learner", "autoreset_mode", "start_method", "activation", "init", "lr_schedule", "optimizer",
     "ent_coef_schedule", "value_loss",
 ]  # fmt: skip
-MAY_BE_NONE = {"max_grad_norm", "target_return", "optimizer_eps"}
+MAY_BE_NONE = {"max_grad_norm", "target_return", "optimizer_eps", "init_from"}
 OTHERS = ["env_kwargs", "max_episode_steps"]
 SEQUENCES = ["hidden_sizes", "wrapper"]  # in tests of their own, as are those that need another setting
 NEED_ANOTHER = {
@@ -102,6 +103,7 @@ NEED_ANOTHER = {
     "lr_final": "anneal_lr",
     "ent_coef_final": "ent_coef_schedule",
     "keep_checkpoints": "checkpoint_every",
+    "init_optimizer": "init_from",
 }
 
 
@@ -206,7 +208,8 @@ def test_defaults():
         "start_method": "default", "shared_memory": True, "step_timeout": 60.0, "device": "auto",
         "num_threads": 0, "seed": 1, "log_dir": "logs", "run_name": "vecac", "log_interval": 0,
         "checkpoint_interval": 60.0, "target_return": None, "eval_episodes": 100,
-        "eval_max_steps": 0, "eval_interval": 0, "checkpoint_every": 0, "keep_checkpoints": None,
+        "eval_max_steps": 0, "eval_interval": 0,
+        "init_from": None, "init_optimizer": False, "checkpoint_every": 0, "keep_checkpoints": None,
         "quiet": False,
     }
     # fmt: on

@@ -121,6 +121,10 @@ class RunSettings:
     """Where the network learns: auto, cpu, cuda or cuda:N."""
     num_threads: int = 0
     """CPU threads for the network; 0 chooses one for torch, all cores for compiled kernels."""
+    init_from: str | None = None
+    """Run folder, or checkpoint, whose policy a new run begins with: network and normalisation."""
+    init_optimizer: bool = False
+    """Begin with the moments of its optimiser too, which go on counting its updates."""
     target_return: float | None = None
     """Stop once the mean return of the last 100 episodes reaches this."""
     eval_episodes: int = 100

@@ -111,6 +111,7 @@ RANGES: dict[str, Rule] = {
     "num_threads": _between(0, 256),
     "seed": (lambda value: 0 <= value < 2**63, "between 0 and 2**63 - 1"),
     "log_dir": _NOT_EMPTY,
+    "init_from": _NOT_EMPTY,
     "run_name": (lambda value: value.strip() and len(value) <= 100, "a name of 1 to 100 characters"),
     "log_interval": _between(0, _COUNT_LIMIT),
     # Poll has 31 bits of milliseconds for the wait for a pipe, and 0 microseconds are no limit to a socket.
@@ -127,6 +128,7 @@ ONLY_WITH: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "clip_obs": ("--norm-obs", lambda config: config.norm_obs),
     "lr_final": ("--lr-schedule linear", lambda config: config.anneals_lr),
     "ent_coef_final": ("--ent-coef-schedule linear", lambda config: config.ent_coef_schedule == "linear"),
+    "init_optimizer": ("--init-from", lambda config: config.init_from is not None),
     "eval_interval": ("--eval-episodes", lambda config: config.eval_episodes > 0),
     "keep_checkpoints": ("--checkpoint-every", lambda config: config.checkpoint_every > 0),
 }

@@ -58,9 +58,9 @@ OTHERWISE = {
     "norm_obs": True, "norm_reward": True, "lr_schedule": "linear", "optimizer_eps": 0.1,
     "normalize_advantage": True, "ent_coef_schedule": "linear", "value_loss": "mse",
     "learner": "compiled", "autoreset_mode": "same-step", "start_method": "fork", "shared_memory": False,
-    "seed": 2, "log_dir": "elsewhere", "run_name": "other", "eval_interval": 7,
+    "seed": 2, "log_dir": "elsewhere", "run_name": "other", "eval_interval": 7, "init_from": "x",
 }  # fmt: skip
-NEED_ANOTHER = {"clip_obs", "lr_final", "ent_coef_final", "keep_checkpoints"}
+NEED_ANOTHER = {"clip_obs", "lr_final", "ent_coef_final", "keep_checkpoints", "init_optimizer"}
 ALLOWED = {
     "total_timesteps": 9000, "device": "cuda", "num_threads": 2, "eval_episodes": 0, "eval_max_steps": 9,
     "target_return": 300.0, "quiet": True, "log_interval": 50, "checkpoint_interval": 5.0,

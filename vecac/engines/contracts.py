@@ -87,6 +87,12 @@ class Engine(Protocol):
             EnvironmentFault: an environment does not take its part, or cannot begin a new episode.
         """
 
+    def take_policy(self, state: dict[str, Any]) -> None:
+        """Begin, before `reset`, with the network, the moments and the updates of a `policy_state`.
+
+        Raises as `load_state_dict`.
+        """
+
     def caveats(self) -> list[str]:
         """What a run in this environment cannot do, a line each; asked once its episodes have begun."""
 

@@ -100,7 +100,7 @@ class FusedEngine:
 
     def load_state_dict(self, state: dict[str, Any]) -> list[str]:
         """Go on exactly where state_dict was taken; see Engine."""
-        self._shared.load_state_dict(state)
+        self.take_policy(state)
         if state["engine"] is None:
             self.reset()
             return []
@@ -115,6 +115,11 @@ class FusedEngine:
         environments["stream"] = sequence.generate_state(environments.size, np.uint64)
         self.reset()
         return [NEW_EPISODES]
+
+    def take_policy(self, state: dict[str, Any]) -> None:
+        """Begin with another engine's policy; see Engine."""
+        self._shared.load_state_dict(state)
+        self._progress["updates"] = state["updates"]
 
     def caveats(self) -> list[str]:
         """None: the environments are memory of this engine."""

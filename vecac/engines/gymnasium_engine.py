@@ -50,8 +50,8 @@ class GymnasiumEngine:
     def load_state_dict(self, state: dict[str, Any]) -> list[str]:
         """Go on exactly where state_dict was taken; see Engine."""
         learner, collector = self._learner, self._collector
-        learner.load_state_dict(state)
-        self.env_steps, self.updates = state["env_steps"], state["updates"]
+        self.take_policy(state)
+        self.env_steps = state["env_steps"]
         inner = state["engine"]
         if inner is None:
             self.reset()
@@ -68,6 +68,11 @@ class GymnasiumEngine:
         notes += learner.load_random_state(inner["policy"], collector.rollout_in_progress, self.env_steps)
         self._has_begun = True
         return notes
+
+    def take_policy(self, state: dict[str, Any]) -> None:
+        """Begin with another engine's policy; see Engine."""
+        self._learner.load_state_dict(state)
+        self.updates = state["updates"]
 
     def caveats(self) -> list[str]:
         """What the environments do not tell, or keep to themselves."""

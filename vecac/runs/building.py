@@ -11,9 +11,11 @@ from vecac.config import Config
 from vecac.engines.hardware import choose_threads, idle_gpu, resolve_device
 from vecac.engines.selection import make_engine, resolve
 from vecac.recording import checkpoint
+from vecac.runs.first_policy import begin_with, first_policy
 from vecac.runs.folder_lock import locked
 from vecac.runs.run import Run
 from vecac.runs.run_folder import create_run_folder, describe_run, write_json
+from vecac.runs.saved_policy import SavedPolicy
 from vecac.runs.saved_run import SavedRun
 from vecac.runs.settings_files import hint_at_shipped
 
@@ -23,11 +25,15 @@ FEW_UPDATES = 500
 
 @dataclass(frozen=True)
 class Plan:
-    """Settings with everything decided that was left open, the device in use, and a line on each decision."""
+    """Settings with everything decided that was left open, the device in use, and a line on each decision.
+
+    first: the policy to begin with; None for the seed's network, and for a run that goes on.
+    """
 
     config: Config
     device: torch.device
     choices: list[str]
+    first: SavedPolicy | None
 
     @property
     def torch_threads(self) -> int:
@@ -38,6 +44,7 @@ class Plan:
 def plan_run(config: Config, resumed: bool = False) -> Plan:
     """Decide on device, engine, learner, threads and log interval; UsageError if that cannot run here."""
     device = resolve_device(config.device)
+    config, first = (config, None) if resumed else first_policy(config)
     config, choices = resolve(config, resumed)
     config = replace(config, num_threads=choose_threads(config), log_interval=config.log_every)
     if (gpu := idle_gpu(config.device)) is not None:
@@ -54,7 +61,7 @@ def plan_run(config: Config, resumed: bool = False) -> Plan:
             f"{config.total_timesteps:,} env steps, too few to learn much: raise --total-timesteps, or lower "
             "--num-envs or --n-rollout"
         )
-    return Plan(config, device, choices)
+    return Plan(config, device, choices, first)
 
 
 def build_run(plan: Plan, saved: SavedRun | None, warn: Callable[[str], None]) -> tuple[Run, list[str]]:
@@ -70,6 +77,7 @@ def build_run(plan: Plan, saved: SavedRun | None, warn: Callable[[str], None]) -
     with ExitStack() as cleanup:
         engine = cleanup.enter_context(closing(make_engine(config, plan.device, config.num_threads)))
         config = replace(config, num_threads=engine.num_threads)
+        notes = [] if plan.first is None else [begin_with(plan.first, config, engine)]
         description = describe_run(config, device)
 
         def fill(folder: Path) -> None:
@@ -83,6 +91,7 @@ def build_run(plan: Plan, saved: SavedRun | None, warn: Callable[[str], None]) -
         else:
             run_dir = saved.run_dir
         run = Run(config, run_dir, engine, device, warn)
-        notes = [] if saved is None else saved.go_on(run, description)
+        if saved is not None:
+            notes = saved.go_on(run, description)
         run.resources = cleanup.pop_all()
         return run, notes

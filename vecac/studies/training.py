@@ -19,6 +19,7 @@ from vecac.engines.fused_engine import EpisodeRows, FusedEngine
 from vecac.engines.selection import engine_maker
 from vecac.environments.registry import find_spec
 from vecac.runs.building import plan_run
+from vecac.runs.first_policy import begin_with
 from vecac.runs.progress import Progress
 from vecac.seeding import seed_sequences
 from vecac.studies.outcome import Curve, Outcome, failed, reason
@@ -38,7 +39,7 @@ class Trainer:
 
     def __init__(self, setting: int, config: Config) -> None:
         plan = plan_run(config)
-        self._setting, self.config = setting, plan.config
+        self._setting, self.config, self._first = setting, plan.config, plan.first
         self._make_engine = engine_maker(plan.config, plan.device, plan.config.num_threads)
         self._threshold = find_spec(config.env_id).reward_threshold
 
@@ -55,6 +56,8 @@ class Trainer:
         """The run with a seed. One that fails says so, whatever failed."""
         try:
             with closing(self._make_engine(seed)) as engine:
+                if self._first is not None:
+                    begin_with(self._first, self.config, engine)
                 return _Training(self.config, seed, engine, self._threshold).run(self._setting)
         except BaseException as error:  # an environment may raise anything, and signals do not come here
             return failed(self._setting, seed, error)
