@@ -10,6 +10,7 @@ PACKAGE = Path(vecac.__file__).parent
 TESTS = Path(__file__).parent
 FLOORS = {
     "vecac.errors": 1,
+    "vecac.extras": 1,
     "vecac.seeding": 1,
     "vecac.keywords": 1,
     "vecac.notices": 1,
@@ -31,6 +32,7 @@ FLOORS = {
     "vecac.engines": 4,
     "vecac.runs": 5,
     "vecac.studies": 6,
+    "vecac.exports": 6,
     "vecac.shell": 7,
 }
 COMMANDS = 8

@@ -257,6 +257,6 @@ def test_a_signal_ends_a_study_within_two_seconds(tmp_path, number, code, to_gro
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no permissions")
 def test_a_missing_extra_is_named(monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr("vecac.studies.packages.find_spec", lambda name: None if name == "scipy" else "there")
+    monkeypatch.setattr("vecac.extras.find_spec", lambda name: None if name == "scipy" else "there")
     message = explained(main(["--log-dir", str(tmp_path)]), *capsys.readouterr())
     assert message == "scipy is not installed: pip install -c constraints.txt -e '.[study]'"

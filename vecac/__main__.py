@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import vecac
 
-COMMANDS = ("train", "evaluate", "study", "compare")
+COMMANDS = ("train", "evaluate", "study", "compare", "export")
 
 OVERVIEW = f"""{vecac.__doc__}
 
@@ -14,6 +14,7 @@ python -m vecac.train                 train on copies of a Gymnasium environment
 python -m vecac.evaluate logs/<run>   play episodes with the policy of a run
 python -m vecac.study                 train by many settings with many seeds
 python -m vecac.compare logs/<study>  compare it with others, seed by seed
+python -m vecac.export logs/<run>     write its policy to a file that others play
 python benchmarks/steps_per_sec.py    measure speed, in a checkout
 
 Each of them shows its flags with --help."""

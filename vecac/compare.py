@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from vecac.errors import UsageError
+from vecac.extras import require_extras
 from vecac.runs.run_folder import write_json
 from vecac.shell.command_line import run_command
-from vecac.studies.packages import require_extras
 
 if TYPE_CHECKING:
     from vecac.studies.folder import StudyFolder

@@ -28,6 +28,6 @@ def test_there_is_a_process_a_core_or_as_many_as_are_asked_for(monkeypatch, work
 
 
 def test_a_cluster_needs_its_package(monkeypatch):
-    monkeypatch.setattr("vecac.studies.packages.find_spec", lambda name: None)
+    monkeypatch.setattr("vecac.extras.find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"ray is not installed: pip install .*'\.\[cluster\]'"):
         Machines(cluster="auto").start()

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from vecac.cores import usable_cores
 from vecac.errors import UsageError
+from vecac.extras import require_extras
 from vecac.runs.folder_lock import locked
 from vecac.runs.run_folder import require_log_dir
 from vecac.shell.console import Console
 from vecac.shell.stopping import StopRequest
-from vecac.studies.packages import require_extras
 
 if TYPE_CHECKING:
     from vecac.studies.design import Design

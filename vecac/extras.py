@@ -1,11 +1,17 @@
-"""What studies need beyond training."""
+"""Packages that only some commands need."""
 
 from importlib.util import find_spec
 
 from vecac.errors import UsageError
 
-EXTRAS = {"study": ("scipy", "matplotlib"), "tune": ("optuna",), "cluster": ("ray",)}
-"""Packages by the extra of pyproject.toml that brings them."""
+EXTRAS = {
+    "study": ("scipy", "matplotlib"),
+    "tune": ("optuna",),
+    "cluster": ("ray",),
+    "export": ("onnx", "onnxscript", "onnxruntime"),
+    "video": ("imageio", "imageio_ffmpeg", "pygame"),
+}
+"""By the extra of pyproject.toml that brings them."""
 
 
 def require_extras(*extras: str) -> None:

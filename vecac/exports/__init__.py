@@ -1,0 +1,1 @@
+"""A policy in files that others play: ONNX, NumPy, torch.export."""
