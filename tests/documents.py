@@ -23,6 +23,7 @@ from vecac.config import GROUPS
 from vecac.config_rules import flag
 from vecac.engines.capabilities import REQUIREMENTS
 from vecac.evaluate import EvaluateOptions
+from vecac.plot import PlotOptions
 from vecac.recording.meanings import METRICS
 from vecac.shell.run_list import ListOptions
 from vecac.study import StudyOptions
@@ -127,6 +128,7 @@ GENERATED = {
         "study": lambda: own_flags(StudyOptions, TrainOptions),
         "compare": lambda: flag_table(CompareOptions, {}),
         "runs": lambda: flag_table(ListOptions, {}),
+        "plot": lambda: flag_table(PlotOptions, {}),
         "requirements": requirement_table,
         "metrics": metric_table,
     },

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import vecac
 
 COMMANDS = {
-    **{name: f"vecac.{name}" for name in ("train", "evaluate", "study", "compare")},
+    **{name: f"vecac.{name}" for name in ("train", "evaluate", "study", "compare", "plot")},
     "runs": "vecac.runs.__main__",  # vecac.runs is the folder of what makes runs
 }
 """By name, the module that has the command."""
@@ -19,6 +19,7 @@ python -m vecac.evaluate logs/<run>   play episodes with the policy of a run
 python -m vecac.study                 train by many settings with many seeds
 python -m vecac.compare logs/<study>  compare it with others, seed by seed
 python -m vecac.runs                  list the runs, and what they came to
+python -m vecac.plot logs/<run> ...   draw learning curves of runs, or of groups
 python benchmarks/steps_per_sec.py    measure speed, in a checkout
 
 Each of them shows its flags with --help."""
