@@ -65,6 +65,14 @@ def test_each_run_is_a_line_with_its_name(tmp_path):
     assert figure.axes[0].get_xlim() == (0, 0.4)
 
 
+def test_runs_with_one_name_are_told_apart_by_their_paths(tmp_path):
+    for folder in ("one", "other"):
+        make_run(tmp_path / folder, "run", climb((1, 2), (3, 4)))
+    figure = runs(tmp_path)
+    assert len(lines(figure)) == 2
+    assert words(figure)[1] == [str(tmp_path / folder / "run") for folder in ("one", "other")]
+
+
 def test_many_runs_are_told_apart_by_their_environment(tmp_path):
     for number in range(9):
         env_id = "Acrobot-v1" if number == 4 else "CartPole-v1"
@@ -114,6 +122,13 @@ def test_numbers_of_the_end_are_marks_with_bars(tmp_path):
     ((left, low), (right, high)) = bar.get_segments()[0]
     assert left == right == 100
     assert 10 <= low < 30 < high <= 60
+
+
+def test_the_number_of_one_run_is_a_mark_without_a_bar(tmp_path):
+    make_run(tmp_path, "run", climb((100, 7), y="e"), {})
+    figure = groups(tmp_path, "gamma", y=GREEDY)
+    figure.draw_without_rendering()
+    assert lines(figure) == [([100], [7])]
 
 
 def test_bands_without_an_end_go_below_everything(tmp_path):

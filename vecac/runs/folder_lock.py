@@ -18,7 +18,6 @@ from vecac.errors import UsageError
 _held: set[int] = set()
 """Descriptors of locked folders. Forked children share locks, and would keep them when we have died."""
 
-
 PATIENCE_SECONDS = 0.2
 """How long a lock that another process has is tried again: one that only asks has it for an instant."""
 

@@ -42,10 +42,12 @@ def draw_runs(curves: Sequence[RunCurve], x: str, y: str) -> Figure:
     figure, axes = _begin(curves, y, "")
     envs = sorted({curve.config.env_id for curve in curves})
     is_few = len(curves) <= MOST_SHOWN
+    is_clear = len({curve.run_dir.name for curve in curves}) == len(curves)
     handles: dict[str, Artist] = {}
     counts: dict[str, int] = {}
     for number, curve in enumerate(curves):
-        name = curve.run_dir.name if is_few else curve.config.env_id
+        own = curve.run_dir.name if is_clear else str(curve.run_dir)
+        name = own if is_few else curve.config.env_id
         colour, line = LOOKS[(number if is_few else envs.index(name)) % len(LOOKS)]
         handles[name] = _line(axes, curve.x_G, curve.y_G, colour, line, 1.2 if is_few else 0.7)
         counts[name] = counts.get(name, 0) + 1
