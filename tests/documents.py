@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal, get_args, get_origin, get_type_hints
 
 import figures
+import tyro
 from test_layout import floor, module_of
 
 from vecac.compare import CompareOptions
@@ -22,7 +23,9 @@ from vecac.config import GROUPS
 from vecac.config_rules import flag
 from vecac.engines.capabilities import REQUIREMENTS
 from vecac.evaluate import EvaluateOptions
-from vecac.recording.metrics import METRICS
+from vecac.plot import PlotOptions
+from vecac.recording.meanings import METRICS
+from vecac.shell.run_list import ListOptions
 from vecac.study import StudyOptions
 from vecac.train import TrainOptions
 
@@ -35,14 +38,14 @@ PAGES = sorted(
 
 def flag_table(options, groups):
     """In groups, a row for each field of a dataclass: flag, default, and the docstring below it."""
-    hints = get_type_hints(options)
+    hints, notes = get_type_hints(options), get_type_hints(options, include_extras=True)
     source = "".join(inspect.getsource(kind) for kind in options.__mro__ if kind is not object)
     rows = ["| flag | default | |", "| --- | --- | --- |"]
     for field in dataclasses.fields(options):
         if field.name in groups:
             rows.append(f"| **{groups[field.name]}** | | |")
         value = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
-        if value is dataclasses.MISSING:  # positional
+        if tyro.conf.Positional in get_args(notes[field.name]):
             continue
         name, hint = flag(field.name), hints[field.name]
         choices = [kind for kind in (hint, *get_args(hint)) if get_origin(kind) is Literal]
@@ -124,6 +127,8 @@ GENERATED = {
         "evaluate": lambda: flag_table(EvaluateOptions, {}),
         "study": lambda: own_flags(StudyOptions, TrainOptions),
         "compare": lambda: flag_table(CompareOptions, {}),
+        "runs": lambda: flag_table(ListOptions, {}),
+        "plot": lambda: flag_table(PlotOptions, {}),
         "requirements": requirement_table,
         "metrics": metric_table,
     },

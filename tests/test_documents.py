@@ -19,8 +19,10 @@ from vecac.compare import CompareOptions
 from vecac.config import ALIASES, GROUPS, Config
 from vecac.config_rules import flag
 from vecac.evaluate import EvaluateOptions
+from vecac.plot import PlotOptions
 from vecac.runs.run_folder import Result
 from vecac.shell.flags import parse_flags
+from vecac.shell.run_list import ListOptions
 from vecac.shell.summary import describe_start
 from vecac.studies.variation import parse_variations
 from vecac.study import StudyOptions
@@ -43,6 +45,8 @@ OPTIONS = {
     "vecac.evaluate": EvaluateOptions,
     "vecac.study": StudyOptions,
     "vecac.compare": CompareOptions,
+    "vecac.plot": PlotOptions,
+    "vecac.runs": ListOptions,
 }
 FOREIGN_FLAGS = {"--help", "--version", "--logdir", "--check", "--norm-adv"}
 

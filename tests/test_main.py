@@ -17,6 +17,8 @@ def test_it_says_which_commands_there_are(capsys, arguments):
         "python -m vecac.evaluate ",
         "python -m vecac.study ",
         "python -m vecac.compare ",
+        "python -m vecac.runs ",
+        "python -m vecac.plot ",
         "python benchmarks/steps_per_sec.py ",
     ):
         (line,) = [line for line in stdout.splitlines() if line.startswith(command)]
@@ -31,7 +33,7 @@ def test_version(capsys):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_is_run_with_what_follows(monkeypatch, command):
     seen = []
-    module = importlib.import_module(f"vecac.{command}")
+    module = importlib.import_module(COMMANDS[command])
     monkeypatch.setattr(module, "main", lambda argv: seen.append(argv) or 7)
     assert main([command, "--seed", "3"]) == 7
     assert seen == [["--seed", "3"]]
@@ -40,7 +42,7 @@ def test_a_command_is_run_with_what_follows(monkeypatch, command):
 @pytest.mark.parametrize("argument", ["studies", "--num-envs", ""])
 def test_a_command_that_there_is_not(capsys, argument):
     message = explained(main([argument]), *capsys.readouterr())
-    assert message == f"there is no command {argument!r}: use train, evaluate, study, compare"
+    assert message == f"there is no command {argument!r}: use train, evaluate, study, compare, export, plot, runs"
 
 
 def test_in_processes_of_their_own():

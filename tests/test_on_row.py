@@ -9,7 +9,7 @@ import torch
 
 from vecac.config import Config
 from vecac.recording import checkpoint
-from vecac.recording.metrics import METRICS
+from vecac.recording.meanings import METRICS
 from vecac.train import resume, train
 
 

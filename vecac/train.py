@@ -15,7 +15,7 @@ from vecac.config import GROUPS, Config
 from vecac.engines.device_faults import device_errors_as
 from vecac.errors import RunFault, UsageError
 from vecac.runs.folder_lock import locked
-from vecac.runs.run_folder import Result, require_log_dir
+from vecac.runs.run_folder import Result, StopReason, require_log_dir
 from vecac.runs.saved_run import SavedRun, config_to_go_on_with, saved_run
 from vecac.runs.settings_files import read_settings
 from vecac.shell.command_line import run_command
@@ -25,7 +25,6 @@ from vecac.shell.summary import describe_result, describe_start
 
 if TYPE_CHECKING:
     from vecac.engines.evaluation import Evaluation
-    from vecac.runs.progress import StopReason
     from vecac.runs.run import Run
 
 OnRow = Callable[[Mapping[str, float]], Any]

@@ -1,13 +1,15 @@
 import os
 import signal
 import subprocess
+import threading
 
 import pytest
 from support import explained, group_members, kill_group, start, wait_until
 
 from vecac import train
 from vecac.errors import UsageError
-from vecac.runs.folder_lock import locked
+from vecac.runs import folder_lock
+from vecac.runs.folder_lock import is_locked, locked
 
 HOLD = "import sys, time; from pathlib import Path; from vecac.runs.folder_lock import locked\n" + (
     "with locked(Path(sys.argv[1])):\n print('locked', flush=True); time.sleep(60)"
@@ -83,3 +85,52 @@ def test_a_run_in_progress_is_refused_and_workers_of_a_dead_one_are_no_obstacle(
     finally:
         kill_group(process.pid)
         process.communicate()
+
+
+def test_anyone_may_ask_whether_a_folder_is_locked(tmp_path):
+    tmp_path.chmod(0o555)  # asking does not write
+    assert not is_locked(tmp_path)
+    process = holder(tmp_path)
+    assert is_locked(tmp_path)
+    process.kill()
+    process.communicate()
+    assert not is_locked(tmp_path)
+    with locked(tmp_path):
+        assert is_locked(tmp_path)  # by this process
+    assert not is_locked(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_folder_cannot_be_asked(tmp_path):
+    (tmp_path / "file").touch()
+    for name in ("missing", "file"):
+        with pytest.raises(OSError, match=name):
+            is_locked(tmp_path / name)
+
+
+@pytest.mark.linux
+def test_who_asks_is_no_run(tmp_path, monkeypatch):
+    """Neither to others who ask nor, after a little patience, to a run."""
+    import fcntl
+
+    asking = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(asking, fcntl.LOCK_SH)
+    assert not is_locked(tmp_path)
+    monkeypatch.setattr(folder_lock, "PATIENCE_SECONDS", 0)
+    assert not is_free(tmp_path)
+    monkeypatch.setattr(folder_lock, "PATIENCE_SECONDS", 60)
+    threading.Timer(0.1, os.close, [asking]).start()
+    assert is_free(tmp_path)
+
+
+@pytest.mark.linux
+def test_a_run_starts_while_others_keep_asking(tmp_path):
+    ask = HOLD[: HOLD.index("with")].replace("import locked", "import is_locked")
+    ask += "print('locked', flush=True)\nwhile True: is_locked(Path(sys.argv[1]))"
+    processes = [holder(tmp_path, ask) for _ in range(2)]
+    taken = [is_free(tmp_path) for _ in range(50)]
+    for process in processes:
+        assert process.poll() is None
+        process.kill()
+        process.communicate()
+    assert all(taken)

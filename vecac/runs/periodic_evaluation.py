@@ -12,7 +12,7 @@ from vecac.config import Config
 from vecac.engines.evaluation import Evaluation, evaluate, make_evaluation_environments
 from vecac.environments.vector import Environments
 from vecac.plain import require_count, require_number
-from vecac.recording.metrics import METRICS
+from vecac.recording.meanings import METRICS
 from vecac.seeding import seed_sequences
 
 

@@ -3,12 +3,11 @@
 import math
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 from vecac.plain import require_count, require_number
+from vecac.runs.run_folder import StopReason
 from vecac.transition import WINDOW, Episode
-
-StopReason = Literal["finished", "target_reached", "stopped", "interrupted", "failed"]
 
 
 class EpisodeStatistics:

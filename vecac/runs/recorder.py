@@ -18,7 +18,7 @@ from vecac.environments.registry import find_spec
 from vecac.errors import RunFault
 from vecac.plain import require_number
 from vecac.recording.clock import RunClock
-from vecac.recording.metrics import METRICS
+from vecac.recording.meanings import METRICS
 from vecac.runs.periodic_evaluation import PeriodicEvaluation, evaluation_metrics
 from vecac.runs.progress import Progress, is_reached
 from vecac.runs.writer import Writer

@@ -12,9 +12,8 @@ from vecac.config import Config
 from vecac.engines.contracts import Engine, Report
 from vecac.engines.device_faults import noted
 from vecac.engines.evaluation import Evaluation, result_fields
-from vecac.runs.progress import StopReason
 from vecac.runs.recorder import Recorder
-from vecac.runs.run_folder import Result
+from vecac.runs.run_folder import Result, StopReason
 
 
 def is_no(answer: Any) -> bool:

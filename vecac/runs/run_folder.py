@@ -15,12 +15,15 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 from vecac.config import ALIASES, Config, fields_meant
 from vecac.errors import UsageError
 from vecac.recording.files import write_atomically
 from vecac.version import __version__
+
+StopReason = Literal["finished", "target_reached", "stopped", "interrupted", "failed"]
+"""Why a run is over."""
 
 PACKAGES = ("torch", "gymnasium", "numpy", "tensorboard", "numba")
 
@@ -173,18 +176,38 @@ def read_config(run_dir: Path) -> dict[str, Any]:
     """The content of a run folder's config.json; UsageError if it is missing, no JSON or no settings."""
     path = run_dir / "config.json"
     try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-        json.dumps(settings, indent=2, allow_nan=False)  # Python reads NaN, Infinity and 1e999, JSON has none
+        return _read_object(path, "env_id", "a run's settings")
     except OSError as error:
         raise UsageError(
             f"{run_dir} is not a run folder ({path} cannot be read: {error.strerror}): "
             "name one that vecac.train printed"
         ) from error
+
+
+def read_result(run_dir: Path) -> dict[str, Any] | None:
+    """The content of a run folder's result.json; None if the run has not ended, or goes on again.
+
+    Raises:
+        UsageError: it cannot be read, is no JSON or no result.
+    """
+    path = run_dir / "result.json"
+    try:
+        return _read_object(path, "stop_reason", "a run's result")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _read_object(path: Path, key: str, what: str) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        json.dumps(content, indent=2, allow_nan=False)  # Python reads NaN, Infinity and 1e999, JSON has none
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is damaged: it is not JSON") from error
-    if not isinstance(settings, dict) or "env_id" not in settings:
-        raise UsageError(f"{path} is damaged: it does not hold a run's settings")
-    return settings
+    if not isinstance(content, dict) or key not in content:
+        raise UsageError(f"{path} is damaged: it does not hold {what}")
+    return content
 
 
 def saved_settings(run_dir: Path) -> dict[str, Any]:

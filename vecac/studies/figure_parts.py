@@ -1,19 +1,21 @@
-"""What the figures of a study share: their look, their legends, and how they get to the disk."""
+"""What figures of runs and studies share: their look, their legends, and how they get to the disk."""
 
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import EngFormatter, PercentFormatter
+from numpy.typing import NDArray
 
 from vecac.recording.files import write_atomically
 from vecac.studies.design import Design
@@ -54,6 +56,8 @@ STYLE: dict[Any, Any] = {
     "xtick.labelsize": 8.5,
     "ytick.labelsize": 8.5,
 }
+
+Array = NDArray[np.float64]
 
 
 @contextmanager
@@ -182,16 +186,58 @@ def show_shares(axes: Axes, label: str) -> None:
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
 
 
+def shade(axes: Axes, x: Array, low: Array, high: Array, colour: str, alpha: float, step: Any = None) -> None:
+    """Draw a band."""
+    axes.fill_between(x, low, high, color=colour, alpha=alpha, linewidth=0, step=step)
+
+
+def band_alpha(bands: int) -> float:
+    """How opaque so many bands are, of which many would be mud."""
+    return 0.18 if bands <= 4 else 0.11
+
+
+def floor_below(numbers: Iterable[Array]) -> float:
+    """A little below everything finite, where the bands end that have no end; -inf if nothing is finite."""
+    known = np.concatenate([number[np.isfinite(number)] for number in numbers])
+    return float(known.min() - 0.03 * np.ptp(known)) if len(known) else -math.inf
+
+
+def mark_threshold(axes: Axes, threshold: float | None) -> None:
+    """Draw the mean return that solves the environment, if there is one."""
+    if threshold is None:
+        return
+    axes.axhline(threshold, color="#333333", linestyle=":", linewidth=1.2)
+    axes.annotate(
+        f"solved:\n{threshold:g}",
+        (1.01, threshold),
+        xycoords=axes.get_yaxis_transform(),
+        va="center",
+        annotation_clip=False,
+    )
+
+
+FORMATS: dict[str, dict[str, Any]] = {
+    ".png": {"Software": "vecac"},
+    ".svg": {"Creator": "vecac", "Date": None},
+    ".pdf": {"Creator": "vecac", "CreationDate": None},
+}
+"""By suffix, what a file says of itself: no time, so that equal figures give equal bytes."""
+
+
 def save(figure: Figure, path: Path) -> list[Path]:
     """Write it with the suffixes .png and .svg; equal figures give equal bytes.
 
     Raises:
         OSError: it could not be written; each file is the old or the new one, whole.
     """
-    paths = []
-    for suffix, metadata in ((".png", {"Software": "vecac"}), (".svg", {"Creator": "vecac", "Date": None})):
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format=suffix[1:], dpi=150, metadata=metadata)
-        paths.append(path.with_suffix(suffix))
-        write_atomically(paths[-1], buffer.getvalue())
+    paths = [path.with_suffix(suffix) for suffix in (".png", ".svg")]
+    for one in paths:
+        save_as(figure, one)
     return paths
+
+
+def save_as(figure: Figure, path: Path) -> None:
+    """Write it in the one of FORMATS that the path's suffix names; see `save`."""
+    suffix, buffer = path.suffix.lower(), io.BytesIO()
+    figure.savefig(buffer, format=suffix[1:], dpi=150, metadata=FORMATS[suffix])
+    write_atomically(path, buffer.getvalue())

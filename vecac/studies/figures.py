@@ -4,7 +4,7 @@ Shapes: R runs of one setting, G points of a curve.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,18 @@ from vecac.studies.design import Design
 from vecac.studies.figure_parts import (
     COLOURS,
     MOST_SHOWN,
+    band_alpha,
     count_env_steps,
     finish,
+    floor_below,
     heading,
     label_of,
+    mark_threshold,
     new_figure,
     runs_each,
     save,
     say_nothing_is_drawn,
+    shade,
     show_shares,
     style,
 )
@@ -69,18 +73,18 @@ def draw_learning_curves(design: Design, runs: dict[int, Runs], summary: Mapping
     """The interquartile mean of the runs over env steps with its band, and dashed the worst tenth of them."""
     figure, axes, settings = _begin(design, "learning curves", summary)
     curves = {setting: learning_curve(runs[setting], _total(design, setting)) for setting in settings}
-    floor = _floor([number for curve in curves.values() for number in curve[1:]])
+    floor = floor_below([number for curve in curves.values() for number in curve[1:]])
     handles = []
     for setting, colour in zip(settings, COLOURS, strict=False):
         env_steps_G, value_G, low_G, high_G, worst_G = curves[setting]
         low_G = np.where(np.isneginf(low_G) & np.isfinite(high_G), floor, low_G)
-        _fill(axes, env_steps_G, low_G, high_G, colour, _alpha(settings))
+        shade(axes, env_steps_G, low_G, high_G, colour, band_alpha(len(settings)))
         drawn = [np.where(np.isfinite(curve), curve, math.nan) for curve in (worst_G, value_G)]
         axes.plot(env_steps_G, drawn[0], "--", color=colour, linewidth=0.8, alpha=0.8)
         handles += axes.plot(env_steps_G, drawn[1], color=colour)
     labels = [label_of(design, setting) for setting in settings]
     if math.isfinite(floor):
-        _mark_threshold(axes, summary["threshold"])
+        mark_threshold(axes, summary["threshold"])
     else:
         say_nothing_is_drawn(axes)
         axes.set_yticks([])
@@ -107,7 +111,7 @@ def draw_env_steps_to_solve(design: Design, runs: dict[int, Runs], summary: Mapp
             times, shares = np.append(times, most), [np.append(share, share[-1]) for share in shares]
         kept = _thinned(len(times))
         share, low, high = (share[kept] for share in shares)
-        _fill(axes, times[kept], low, high, colour, _alpha(settings), "post")
+        shade(axes, times[kept], low, high, colour, band_alpha(len(settings)), "post")
         handles += axes.plot(times[kept], share, color=colour, drawstyle="steps-post")
         kept = _thinned(len(censored))
         if len(kept):  # an empty line that is not clipped would make the layout collapse
@@ -140,7 +144,7 @@ def draw_final_returns(design: Design, runs: dict[int, Runs], summary: Mapping[s
     handles = []
     for setting, colour in zip(settings, COLOURS, strict=False):
         returns, share, low, high = performance_profile(runs[setting].final_return_R, *ends)
-        _fill(axes, returns, low, high, colour, _alpha(settings), "pre")
+        shade(axes, returns, low, high, colour, band_alpha(len(settings)), "pre")
         handles += axes.plot(returns, share, color=colour, drawstyle="steps-pre")
     if not len(known):
         say_nothing_is_drawn(axes)
@@ -176,34 +180,6 @@ def _begin(design: Design, what: str, summary: Mapping[str, Any]) -> tuple[Figur
     axes = figure.subplots()
     axes.set_title(heading(design, what, len(settings), len(ranking)))
     return figure, axes, settings
-
-
-def _fill(axes: Axes, x: Array, low: Array, high: Array, colour: str, alpha: float, step: Any = None) -> None:
-    axes.fill_between(x, low, high, color=colour, alpha=alpha, linewidth=0, step=step)
-
-
-def _alpha(settings: Sequence[int]) -> float:
-    """Of bands, of which many would be mud."""
-    return 0.18 if len(settings) <= 4 else 0.11
-
-
-def _mark_threshold(axes: Axes, threshold: float | None) -> None:
-    if threshold is None:
-        return
-    axes.axhline(threshold, color="#333333", linestyle=":", linewidth=1.2)
-    axes.annotate(
-        f"solved:\n{threshold:g}",
-        (1.01, threshold),
-        xycoords=axes.get_yaxis_transform(),
-        va="center",
-        annotation_clip=False,
-    )
-
-
-def _floor(numbers: Iterable[Array]) -> float:
-    """A little below everything finite, where the bands end that have no end; -inf if nothing is finite."""
-    known = np.concatenate([number[np.isfinite(number)] for number in numbers])
-    return float(known.min() - 0.03 * np.ptp(known)) if len(known) else -math.inf
 
 
 def _total(design: Design, setting: int) -> int:
