@@ -42,7 +42,10 @@ def test_a_command_is_run_with_what_follows(monkeypatch, command):
 @pytest.mark.parametrize("argument", ["studies", "--num-envs", ""])
 def test_a_command_that_there_is_not(capsys, argument):
     message = explained(main([argument]), *capsys.readouterr())
-    assert message == f"there is no command {argument!r}: use train, evaluate, study, compare, export, plot, runs"
+    assert (
+        message
+        == f"there is no command {argument!r}: use train, evaluate, study, compare, export, plot, runs"
+    )
 
 
 def test_in_processes_of_their_own():

@@ -106,7 +106,7 @@ def test_a_group_is_a_line_with_a_band(tmp_path):
     title, legend, note = words(figure)
     assert title == "CartPole-v1: rollout/ep_rew_mean by --gamma"
     assert legend == ["--gamma 0.9 (n = 4)", "--gamma 0.99 (n = 1)"]
-    assert note.startswith("Line: interquartile mean of a group's n runs, at 100 points")
+    assert note.startswith("Line: median of a group's n runs, at 100 points")
     assert "Band: its 95 % bootstrap interval at each point" in note
     assert thresholds(figure) == [475]
 
@@ -115,13 +115,13 @@ def test_numbers_of_the_end_are_marks_with_bars(tmp_path):
     for number, height in enumerate((10, 20, 60)):
         make_run(tmp_path, f"run{number}", climb((100, height), y="e"), {})
     figure = groups(tmp_path, "gamma", y=GREEDY)
-    assert lines(figure) == [([100], [30])]
+    assert lines(figure) == [([100], [20])]
     (line,) = figure.axes[0].lines[:1]
     assert (line.get_marker(), line.get_clip_on()) == ("o", False)
     (bar,) = figure.axes[0].collections
     ((left, low), (right, high)) = bar.get_segments()[0]
     assert left == right == 100
-    assert 10 <= low < 30 < high <= 60
+    assert 10 <= low < 20 < high <= 60
 
 
 def test_the_number_of_one_run_is_a_mark_without_a_bar(tmp_path):

@@ -51,7 +51,7 @@ class RunCurve:
 
 @dataclass(frozen=True)
 class GroupCurve:
-    """The interquartile mean of a group's runs and its 95 % band, over x_G.
+    """The median of a group's runs and its 95 % band, over x_G.
 
     Where a line begins, all runs have had a row, and where it ends, one of which nothing more is known has
     its last. label: what the runs have in common, as typed. low_G, high_G: NaN of one run. value_G, low_G:
@@ -178,7 +178,7 @@ def group_curve(label: str, runs: Sequence[RunCurve], y: str) -> GroupCurve:
             f"{longest.x_G[-1]:,.0f}",
             stacklevel=2,
         )
-    return GroupCurve(label, runs, x_G, *statistics.bootstrap_band(curve_RG))
+    return GroupCurve(label, runs, x_G, *statistics.bootstrap_band(curve_RG, median=True))
 
 
 def _has_failed(run: RunCurve, y: str) -> bool:

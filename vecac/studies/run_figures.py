@@ -71,7 +71,7 @@ def draw_groups(groups: Sequence[GroupCurve], x: str, y: str, fields: Sequence[s
         handles.append(_line(axes, group.x_G, value_G, colour, line))
         labels.append(_label(group.label, f" (n = {len(group.runs):,})"))
     note = (
-        f"Line: interquartile mean of a group's n runs, at {POINTS} points as far as all of them go; of one "
+        f"Line: median of a group's n runs, at {POINTS} points as far as all of them go; of one "
         "run, its rows. Band: its 95 % bootstrap interval at each point, where n > 1."
     )
     ends = {curve.stop_reason for curve in curves}

@@ -141,8 +141,10 @@ def interquartile_mean_estimate(return_R: npt.ArrayLike) -> Estimate:
     return Estimate(float(value_G[0]), float(low_G[0]), float(high_G[0]))
 
 
-def bootstrap_band(curve_RG: npt.ArrayLike) -> tuple[Array, Array, Array]:
+def bootstrap_band(curve_RG: npt.ArrayLike, median: bool = False) -> tuple[Array, Array, Array]:
     """The `interquartile_mean` of curves with its percentile bootstrap band: (value, low, high), each (G,).
+
+    Or the median, which is the mean without all but the middle one or two.
 
     At one point, a resample is a mean of its sorted numbers with random weights, which are distributed alike
     at all points; so they are drawn once, and all points come from matrix products.
@@ -150,7 +152,8 @@ def bootstrap_band(curve_RG: npt.ArrayLike) -> tuple[Array, Array, Array]:
     All three are NaN at a point where any run has NaN.
     """
     curve_RG = _numbers(curve_RG, 2)
-    value_G = interquartile_mean(curve_RG)
+    value_G = np.median(curve_RG, axis=0) if median else interquartile_mean(curve_RG)
+    cut = (len(curve_RG) - 1) // 2 if median else len(curve_RG) // 4
     if len(curve_RG) == 1:
         return value_G, np.full_like(value_G, np.nan), np.full_like(value_G, np.nan)
     sorted_RG = np.sort(curve_RG, axis=0)
@@ -159,7 +162,7 @@ def bootstrap_band(curve_RG: npt.ArrayLike) -> tuple[Array, Array, Array]:
     resampled = np.concatenate(
         [
             np.where(weights @ failed_RG > 0, -np.inf, weights @ finite_RG)
-            for weights in _resampled_weights(len(curve_RG))
+            for weights in _resampled_weights(len(curve_RG), cut)
         ]
     )
     rank = round((RESAMPLES + 1) * TAIL)
@@ -169,10 +172,13 @@ def bootstrap_band(curve_RG: npt.ArrayLike) -> tuple[Array, Array, Array]:
     return value_G, low_G, high_G
 
 
-def _resampled_weights(runs: int) -> Iterator[Array]:
-    """What each sorted run weighs in the IQM of each resample, (resamples, R), in chunks."""
+def _resampled_weights(runs: int, cut: int) -> Iterator[Array]:
+    """What each sorted run weighs in each resample's mean without the `cut` lowest and highest of it.
+
+    (resamples, R), in chunks.
+    """
     generator = np.random.default_rng(SEED)
-    cut, most = runs // 4, max(1, CHUNK // runs)
+    most = max(1, CHUNK // runs)
     for start in range(0, RESAMPLES, most):
         rows = min(most, RESAMPLES - start)
         ranks = np.sort(generator.integers(runs, size=(rows, runs)))[:, cut : runs - cut]
