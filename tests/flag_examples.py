@@ -60,6 +60,7 @@ FLAGS = [
     ("--checkpoint-every 1e5", {"checkpoint_every": 100_000}),
     ("--checkpoint-every 10 --keep 3", {"checkpoint_every": 10, "keep_checkpoints": 3}),
     ("--checkpoint-every 10 --keep-checkpoints 3", {"checkpoint_every": 10, "keep_checkpoints": 3}),
+    ("--video-at-end", {"video_at_end": True}),
     ("--quiet", {"quiet": True}),
     ("", {}),
 ]

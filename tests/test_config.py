@@ -75,6 +75,7 @@ RANGES = {
     "eval_max_steps": COUNT_OR_NONE_OF_IT,
     "eval_interval": COUNT_OR_NONE_OF_IT,
     "checkpoint_every": COUNT_OR_NONE_OF_IT,
+    "video_at_end": BOOL,
     "quiet": BOOL,
 }
 
@@ -88,7 +89,7 @@ FLOAT_FIELDS = [
 ]  # fmt: skip
 BOOL_FIELDS = [
     "anneal_lr", "bootstrap_truncated", "shared_memory", "quiet", "separate_critic", "norm_obs",
-    "norm_reward", "normalize_advantage",
+    "norm_reward", "normalize_advantage", "video_at_end",
 ]  # fmt: skip
 TEXT_FIELDS = ["env_id", "device", "log_dir", "run_name", "init_from"]
 CHOICE_FIELDS = [
@@ -210,7 +211,7 @@ def test_defaults():
         "checkpoint_interval": 60.0, "target_return": None, "eval_episodes": 100,
         "eval_max_steps": 0, "eval_interval": 0,
         "init_from": None, "init_optimizer": False, "checkpoint_every": 0, "keep_checkpoints": None,
-        "quiet": False,
+        "video_at_end": False, "quiet": False,
     }
     # fmt: on
 

@@ -32,7 +32,7 @@ def test_what_is_missing_is_named_with_the_remedy(monkeypatch, missing, extras, 
 def test_extras_bring_what_is_asked_for():
     with open(Path(__file__).parents[1] / "pyproject.toml", "rb") as file:
         known = tomllib.load(file)["project"]["optional-dependencies"]
-    brings = {"imageio": {"imageio", "imageio_ffmpeg"}, "gymnasium": {"pygame"}}
+    brings = {"imageio-ffmpeg": {"imageio_ffmpeg"}, "gymnasium": {"pygame"}}
     for extra, names in packages.EXTRAS.items():
         required = [re.match(r"[\w-]+", requirement)[0] for requirement in known[extra]]
         assert set().union(*(brings.get(name, {name}) for name in required)) == set(names)

@@ -151,5 +151,7 @@ class RecordingSettings:
     """Env steps between two checkpoints that are kept, each called by its env steps; 0 for none."""
     keep_checkpoints: Annotated[int | None, tyro.conf.arg(aliases=["--keep"])] = None
     """How many of these stay, the newest; None for all."""
+    video_at_end: bool = False
+    """Draw an episode of the last parameters into video.mp4 in the run folder, and for TensorBoard."""
     quiet: bool = False
     """Print nothing but warnings and errors."""

@@ -4,11 +4,9 @@ Whatever loads torch is imported inside the functions, as in vecac.train.
 """
 
 import json
-import os
 import sys
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from vecac.config_rules import WITHOUT_WORKERS, flag
-from vecac.errors import EnvironmentFault, UsageError
-from vecac.runs.policy import require_form
+from vecac.errors import UsageError
+from vecac.recording.video import require_video
 from vecac.runs.saved_policy import SavedPolicy, load_policy
 from vecac.shell.command_line import run_command
 from vecac.shell.console import Console
@@ -35,8 +33,8 @@ class EvaluateOptions:
     """The run folder, as vecac.train printed it, or one of its checkpoints."""
     checkpoint: str | None = None
     """best, latest, or the env steps at which one was kept; left out, best if there is one."""
-    episodes: int = 100
-    """Episodes to play."""
+    episodes: int | None = None
+    """Episodes to play; left out, 100, or 1 in a video."""
     seed: int | None = None
     """Seed of the episodes; left out, those of the run's own final evaluation."""
     max_steps: int = 0
@@ -47,78 +45,62 @@ class EvaluateOptions:
     """Print one JSON object."""
     render: bool = False
     """Show the episodes in a window, one after another."""
+    video: Path | None = None
+    """File to draw the episodes into, one after another: .mp4 or .gif."""
 
     def __post_init__(self) -> None:
         for name, least in (("episodes", 1), ("max_steps", 0), ("seed", 0)):
             value = getattr(self, name)
             if value is not None and value < least:
                 raise UsageError(f"{flag(name)} must be {least} or more, not {value}")
+        if self.video is not None and self.render:
+            raise UsageError("--render shows what --video would draw into a file: leave one of them out")
 
 
-def _play(
-    options: EvaluateOptions, policy: str, saved: SavedPolicy, stop: StopRequest
-) -> "Evaluation | None":
+def _play(options: EvaluateOptions, saved: SavedPolicy, stop: StopRequest) -> "Evaluation | None":
     """The evaluation that the options ask for; None if a signal cut it off."""
-    from vecac.engines.evaluation import evaluate, make_evaluation_environments
-    from vecac.seeding import seed_sequences
+    from vecac.environments.rendering import rendering
 
-    console, episodes = Console(0, quiet=options.json), options.episodes
+    console, policy = Console(0, quiet=options.json), "sampled" if options.sampled else "greedy"
+    episodes = options.episodes or (100 if options.video is None else 1)
 
     def go_on(played: int, steps: int) -> bool:
         console.evaluation(policy, played, episodes, steps)
         return not stop.requested()
 
-    with ExitStack() as cleanup:
-        if options.render:
-            cleanup.enter_context(_window())
-        made = make_evaluation_environments(saved.config, episodes, "human" if options.render else None)
-        environments = cleanup.enter_context(closing(made))
-        require_form(saved, environments.obs_size, environments.action)
-        with stop, closing(console):
-            return evaluate(
-                saved.network,
-                environments,
-                episodes,
-                sampled=options.sampled,
-                sequence=seed_sequences(saved.config.seed).evaluation,
-                go_on=go_on,
-            )
+    how: dict[str, Any] = {"episodes": episodes, "sampled": options.sampled, "go_on": go_on}
+    with stop, closing(console):
+        if options.video is not None:
+            return _film(saved, options.video, **how)
+        with rendering("--render", "human") if options.render else nullcontext():
+            return _evaluate(saved, "human" if options.render else None, **how)
 
 
-@contextmanager
-def _window() -> Iterator[None]:
-    """Say what is missing where an environment's window cannot be opened.
+def _evaluate(saved: SavedPolicy, render_mode: str | None, episodes: int, **how: Any) -> "Evaluation | None":
+    from vecac.engines.evaluation import evaluate, make_evaluation_environments
+    from vecac.runs.policy import require_form
+    from vecac.seeding import seed_sequences
 
-    Raises:
-        UsageError: the environment has none, pygame is not installed, or there is no display.
-    """
-    import gymnasium as gym  # here, so that --help need not wait for it
+    config, network = saved.config, saved.network
+    sequence = seed_sequences(config.seed).evaluation
+    with closing(make_evaluation_environments(config, episodes, render_mode)) as environments:
+        require_form(config.env_id, network.spec, environments.obs_size, environments.action)
+        return evaluate(network, environments, episodes, sequence=sequence, **how)
 
-    if sys.platform == "linux":
-        # Left to itself, SDL, which pygame draws with, takes memory for a window where there is no display.
-        drivers = {"DISPLAY": "x11", "WAYLAND_DISPLAY": "wayland"}
-        found = [driver for name, driver in drivers.items() if os.environ.get(name)]
-        os.environ.setdefault("SDL_VIDEODRIVER", ",".join(found) or "x11")
+
+def _film(saved: SavedPolicy, path: Path, **how: Any) -> "Evaluation | None":
+    from vecac.runs.filming import film
+
     try:
-        with warnings.catch_warnings():
-            # Gymnasium only warns of an environment that cannot be shown, and calls it all the same.
-            warnings.filterwarnings("error", ".*not in the possible render_modes")
-            yield
-    except (UsageError, EnvironmentFault) as fault:
-        cause, pygame = fault.__cause__, sys.modules.get("pygame")
-        if isinstance(cause, Warning):
-            what = "needs an environment whose metadata has the render mode human: leave it out"
-        elif isinstance(cause, gym.error.DependencyNotInstalled) and "pygame" in str(cause):
-            what = "needs pygame: pip install -c constraints.txt -e '.[render]'"
-        elif pygame is not None and isinstance(cause, pygame.error):
-            what = f"cannot open a window: {cause}; run it where there is a display"
-        else:
-            raise
-        raise UsageError(f"--render {what}") from fault
+        return film(saved.network, saved.config, path, "--video", **how)
+    except OSError as error:
+        raise UsageError(f"--video {path} cannot be written: {error.strerror}; name another file") from error
 
 
 def _command(values: dict[str, Any]) -> int:
     options = EvaluateOptions(**values)
+    if options.video is not None:
+        require_video(options.video, "--video")
     saved = load_policy(options.run, options.checkpoint)
     config = saved.config
     if options.seed is not None:
@@ -127,15 +109,15 @@ def _command(values: dict[str, Any]) -> int:
         config = replace(config, eval_max_steps=options.max_steps)
     if options.render:
         config = replace(config, engine="sync", **WITHOUT_WORKERS)
-    stop, policy = StopRequest(), "sampled" if options.sampled else "greedy"
-    result = _play(options, policy, replace(saved, config=config), stop)
+    stop = StopRequest()
+    result = _play(options, replace(saved, config=config), stop)
     if result is None:
         return stop.exit_code()
     summary = {
         "env_id": config.env_id,
         "checkpoint": saved.name,
         "env_steps": saved.content["env_steps"],
-        "policy": policy,
+        "policy": "sampled" if options.sampled else "greedy",
         "return_mean": result.mean,
         "return_std": result.std,
         "episodes": len(result.returns),
@@ -147,6 +129,9 @@ def _command(values: dict[str, Any]) -> int:
         "{env_id}, {checkpoint} parameters after {env_steps:,} env steps, {policy}: return "
         "{return_mean:.1f} +- {return_std:.1f} over {episodes} episodes"
     )
+    if options.video is not None:
+        summary["video"] = str(options.video)
+        sentence += ", drawn in {video}"
     if result.cut:
         sentence += ", of which {cut_episodes} did not end and were cut"
     print(json.dumps(summary) if options.json else sentence.format(**summary))

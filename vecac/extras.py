@@ -9,7 +9,7 @@ EXTRAS = {
     "tune": ("optuna",),
     "cluster": ("ray",),
     "export": ("onnx", "onnxscript", "onnxruntime"),
-    "video": ("imageio", "imageio_ffmpeg", "pygame"),
+    "video": ("imageio_ffmpeg", "pygame"),
 }
 """By the extra of pyproject.toml that brings them."""
 

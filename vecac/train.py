@@ -138,7 +138,20 @@ def _train(
     console.close()
     if not evaluations and run.config.eval_episodes:
         console.line("the evaluation was stopped, and is missing")
+    if run.config.video_at_end and not stop.requested():
+        _film(run, console, stop)
     return stop_reason, evaluations
+
+
+def _film(run: "Run", console: Console, stop: StopRequest) -> None:
+    """Draw an episode; the run is none the worse if that fails."""
+    from vecac.runs.final_evaluation import film_run
+
+    try:
+        with console.waiting("drawing an episode"):
+            film_run(run, lambda episodes, steps: not stop.requested())
+    except (UsageError, RunFault, OSError) as error:
+        console.warning(f"there is no video: {error}")
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ NEED_ANOTHER = {"clip_obs", "lr_final", "ent_coef_final", "keep_checkpoints", "i
 ALLOWED = {
     "total_timesteps": 9000, "device": "cuda", "num_threads": 2, "eval_episodes": 0, "eval_max_steps": 9,
     "target_return": 300.0, "quiet": True, "log_interval": 50, "checkpoint_interval": 5.0,
-    "step_timeout": 5.0, "checkpoint_every": 500,
+    "step_timeout": 5.0, "checkpoint_every": 500, "video_at_end": True,
 }  # fmt: skip
 
 

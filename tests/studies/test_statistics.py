@@ -160,21 +160,6 @@ def test_the_band_is_that_of_resampling_whole_runs():
     )
 
 
-def test_the_band_of_a_median():
-    """Of 12 and 13 runs, whose middle is two of them and one."""
-    generator = np.random.default_rng(0)
-    for runs in (12, 13):
-        curve = generator.exponential(size=(runs, 1)) * np.linspace(0.5, 2, 7)
-        value, low, high = bootstrap_band(curve, median=True)
-        resampled = np.median(curve[generator.integers(runs, size=(20_000, runs))], axis=1)
-        assert np.array_equal(value, np.median(curve, axis=0))
-        # the numbers that a resample's median can be are few, and far apart
-        for bound, share in ((low, 0.025), (high, 0.975)):
-            nearby = np.quantile(resampled, [share - 0.01, share + 0.01], axis=0)
-            assert (nearby[0] <= bound).all() and (bound <= nearby[1]).all()
-    assert (bootstrap_band(np.full((4, 2), -INF), median=True)[0] == -INF).all()
-
-
 def test_the_band_knows_nothing_where_a_run_has_no_number():
     band = bootstrap_band([[NAN, 1, -INF, NAN], [1, 1, -INF, -INF], [2, 1, -INF, 3]])
     assert all(line.tolist() == near(NAN, 1, -INF, NAN) for line in band)

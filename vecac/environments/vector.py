@@ -193,6 +193,24 @@ class Environments:
             ) from error
 
 
+def frame_of(environments: Environments) -> NDArray[np.uint8]:
+    """What the first of single copies, made in render mode rgb_array, looks like: (height, width, 3).
+
+    EnvironmentFault if it raises, or draws something else.
+    """
+    frame = np.asarray(environments._guarded(environments._envs.envs[0].render))  # type: ignore[attr-defined]
+    if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
+        raise EnvironmentFault(
+            f"environment 0 was drawn as {frame.dtype} {frame.shape}, not as uint8 (height, width, 3)"
+        )
+    return frame
+
+
+def frames_a_second(environments: Environments) -> float:
+    """How fast it is meant to be seen, as its metadata say; 30 where they do not."""
+    return float(environments._envs.metadata.get("render_fps") or 30)
+
+
 def make_environments(
     config: EnvironmentSettings, render_mode: str | None = None, max_episode_steps: int | None = None
 ) -> Environments:

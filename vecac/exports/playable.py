@@ -31,7 +31,7 @@ class PlayablePolicy(nn.Module):
     def __init__(self, saved: SavedPolicy) -> None:
         super().__init__()
         spaces = spaces_of(saved.config)
-        require_form(saved, spaces.obs_size, spaces.form)
+        require_form(saved.config.env_id, saved.network.spec, spaces.obs_size, spaces.form)
         self.network, self.form = saved.network, spaces.form
         self.shape: tuple[int, ...] = spaces.action.shape
         is_box = spaces.form.kind == "box"

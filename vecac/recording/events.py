@@ -14,7 +14,7 @@ from typing import Any
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
-from torch.utils.tensorboard.summary import hparams, text
+from torch.utils.tensorboard.summary import custom_scalars, hparams, text
 
 
 def file_name() -> str:
@@ -31,6 +31,30 @@ def scalars(row: Mapping[str, float], step: int, wall_time: float) -> bytes:
     """One record with all numbers of a row."""
     values = [Summary.Value(tag=tag, simple_value=number) for tag, number in row.items()]
     return _record(Event(wall_time=wall_time, step=step, summary=Summary(value=values)))
+
+
+LAYOUT = {
+    "vecac": {
+        "return": ["Multiline", ["rollout/ep_rew_mean", "eval/mean_reward"]],
+        "loss": ["Multiline", ["train/loss", "train/policy_loss", "train/value_loss"]],
+        "entropy": ["Multiline", ["train/entropy"]],
+        "speed": ["Multiline", ["time/fps"]],
+    }
+}
+"""What TensorBoard's page of custom scalars shows, in this order."""
+
+
+def layout() -> bytes:
+    """LAYOUT, for TensorBoard."""
+    summary = custom_scalars(LAYOUT)  # type: ignore[no-untyped-call]
+    return _record(Event(wall_time=time.time(), summary=summary))
+
+
+def picture(tag: str, data: bytes, height: int, width: int, step: int) -> bytes:
+    """One record with a picture, which may move: the bytes of a GIF."""
+    image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=data)
+    value = Summary.Value(tag=tag, image=image)
+    return _record(Event(wall_time=time.time(), step=step, summary=Summary(value=[value])))
 
 
 def settings(config: Mapping[str, Any], shown_beside: Mapping[str, float]) -> bytes:

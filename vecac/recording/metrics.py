@@ -54,6 +54,10 @@ class MetricsLog:
         self._events.add(events.scalars(known, env_steps, time.time()))
         self._num_rows += 1
 
+    def add_picture(self, env_steps: int, tag: str, data: bytes, height: int, width: int) -> None:
+        """Have TensorBoard show a picture of this size: the bytes of a GIF."""
+        self._events.add(events.picture(tag, data, height, width, env_steps))
+
     def is_flush_due(self) -> bool:
         """Whether there is something to flush and the last attempt was FLUSH_SECONDS ago."""
         has_pending = any(file.end > file.size for file in (self._csv, self._events))
@@ -86,6 +90,7 @@ class MetricsLog:
             return
         self._events = GrowingFile(self._run_dir / events.file_name())
         self._events.add(events.header())
+        self._events.add(events.layout())
         shown_beside = dict.fromkeys(("rollout/ep_rew_mean", "eval/mean_reward"), 0.0)
         self._events.add(events.settings(self._settings, shown_beside))
 

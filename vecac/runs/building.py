@@ -11,6 +11,7 @@ from vecac.config import Config
 from vecac.engines.hardware import choose_threads, idle_gpu, resolve_device
 from vecac.engines.selection import make_engine, resolve
 from vecac.recording import checkpoint
+from vecac.runs.filming import require_drawable
 from vecac.runs.first_policy import begin_with, first_policy
 from vecac.runs.folder_lock import locked
 from vecac.runs.run import Run
@@ -43,6 +44,8 @@ class Plan:
 
 def plan_run(config: Config, resumed: bool = False) -> Plan:
     """Decide on device, engine, learner, threads and log interval; UsageError if that cannot run here."""
+    if config.video_at_end:
+        require_drawable(config, "--video-at-end")
     device = resolve_device(config.device)
     config, first = (config, None) if resumed else first_policy(config)
     config, choices = resolve(config, resumed)

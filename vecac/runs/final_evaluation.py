@@ -8,6 +8,8 @@ from itertools import product
 
 from vecac.engines.evaluation import Evaluation, cut_after, evaluate, make_evaluation_environments
 from vecac.environments.vector import Environments
+from vecac.recording.video import Thumbnail
+from vecac.runs.filming import film
 from vecac.runs.run import Run
 from vecac.seeding import seed_sequences
 
@@ -42,6 +44,18 @@ def evaluate_run(run: Run, go_on: Callable[[str, int, int], bool]) -> dict[str, 
     if best is not None and len(networks) == 1:
         evaluations |= {f"best_{name}": evaluation for name, evaluation in evaluations.items()}
     return evaluations
+
+
+def film_run(run: Run, go_on: Callable[[int, int], bool]) -> None:
+    """Draw a greedy episode of a run's last parameters into video.mp4, and small into its event file.
+
+    UsageError, EnvironmentFault and OSError as `film`.
+    """
+    thumbnail, network = Thumbnail(), run.engine.network
+    path = run.run_dir / "video.mp4"
+    played = film(network, run.config, path, "--video-at-end", go_on=go_on, watch=thumbnail.add)
+    if played is not None:
+        run.recorder.writer.log.add_picture(run.engine.env_steps, "eval/video", *thumbnail.encode())
 
 
 def _environments(run: Run) -> Environments:

@@ -5,7 +5,7 @@ Whatever loads torch is imported inside the functions, as in saved_run.py.
 Shapes: N environments, D observation size; `...` is an environment's own.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.random import SeedSequence
@@ -19,6 +19,9 @@ from vecac.environments.vector import spaces_of
 from vecac.errors import EnvironmentFault, UsageError
 from vecac.runs.saved_policy import SavedPolicy
 from vecac.seeding import torch_seed
+
+if TYPE_CHECKING:
+    from vecac.algorithm.network import NetworkSpec
 
 
 class Policy:
@@ -40,7 +43,7 @@ class Policy:
 
         self.saved, self._network, self._sampled = saved, saved.network, sampled
         spaces = spaces_of(saved.config)
-        require_form(saved, spaces.obs_size, spaces.form)
+        require_form(saved.config.env_id, saved.network.spec, spaces.obs_size, spaces.form)
         self.observation_space, self.action_space = spaces.observation, spaces.action
         self._generator = torch.Generator().manual_seed(torch_seed(SeedSequence(seed)))
 
@@ -79,12 +82,10 @@ class Policy:
             raise ValueError(f"these are no observations of {space}: {error}") from error
 
 
-def require_form(saved: SavedPolicy, obs_size: int, form: ActionForm) -> None:
-    """Refuse, with a UsageError, an environment of other sizes than a policy was trained on."""
-    spec = saved.network.spec
+def require_form(env_id: str, spec: "NetworkSpec", obs_size: int, form: ActionForm) -> None:
+    """Refuse, with a UsageError, an environment of other sizes than a network was trained on."""
     if (obs_size, form) != (spec.obs_size, spec.action):
         raise UsageError(
-            f"checkpoint of {saved.config.env_id} has {spec.obs_size} numbers an observation and "
-            f"{spec.action}, the environment now has {obs_size} and {form}: use the environment that it "
-            "was trained on"
+            f"checkpoint of {env_id} has {spec.obs_size} numbers an observation and {spec.action}, the "
+            f"environment now has {obs_size} and {form}: use the environment that it was trained on"
         )

@@ -24,8 +24,8 @@ def is_no(answer: Any) -> bool:
 class Run:
     """An engine that trains, and the record of it.
 
-    best: the best parameters so far. evaluations: while it trains. resources: what `close` gives up besides.
-    on_row: as train's, if there is one.
+    recorder, best, evaluations: what writes it down, and of that, the best parameters so far, and what
+    evaluates while it trains. resources: what `close` gives up besides. on_row: as train's, if there is one.
 
     Args:
         config: with everything decided that was left open.
@@ -38,9 +38,9 @@ class Run:
         self, config: Config, run_dir: Path, engine: Engine, device: str, warn: Callable[[str], None]
     ) -> None:
         self.config, self.run_dir, self.engine, self._device = config, run_dir, engine, device
-        self._recorder = Recorder(config, run_dir, engine, warn)
-        self._progress, self._clock = self._recorder.progress, self._recorder.clock
-        self.best, self.evaluations = self._recorder.writer.best, self._recorder.evaluations
+        self.recorder = Recorder(config, run_dir, engine, warn)
+        self._progress, self._clock = self.recorder.progress, self.recorder.clock
+        self.best, self.evaluations = self.recorder.writer.best, self.recorder.evaluations
         self.resources = ExitStack()
         self.on_row: Callable[[Mapping[str, float]], Any] | None = None
         self._has_last_row = False
@@ -55,7 +55,7 @@ class Run:
         if not self.engine.network.is_finite():
             raise ValueError("its parameters are not finite")
         if content["run"] is not None:  # as in the checkpoint of a run that has not begun
-            self._recorder.load_state_dict(content["run"])
+            self.recorder.load_state_dict(content["run"])
         return notes
 
     def close(self) -> None:
@@ -68,7 +68,7 @@ class Run:
         if is_new:
             self.engine.reset()
         caveats = self.engine.caveats()
-        self._recorder.writer.flush()
+        self.recorder.writer.flush()
         self._clock.start()
         self._do_what_is_due()
         return caveats
@@ -79,7 +79,7 @@ class Run:
 
     def until_due(self) -> tuple[int, float | None]:
         """For `Engine.iterate`: the updates until something is due, and the mean return to wait for."""
-        return self._recorder.updates_until_due(), self._progress.goal()
+        return self.recorder.updates_until_due(), self._progress.goal()
 
     def progress(self) -> tuple[int, float, float]:
         """Env steps, env steps a second, and the mean return: what to show of the run."""
@@ -88,29 +88,29 @@ class Run:
 
     def record(self, report: Report) -> None:
         """Take in what the engine has done, and do what is due; RunFault if learning diverged."""
-        self._recorder.metrics.take(report.last_update)
+        self.recorder.metrics.take(report.last_update)
         self._clock.add(report.collect_seconds, report.learn_seconds)
         self._progress.add(report.episodes, self.engine.env_steps, self._clock.seconds())
         if report.diverged:
-            self._recorder.require_numbers()
+            self.recorder.require_numbers()
         self._do_what_is_due()
 
     def save_if_due(self) -> None:
         """Save the state, or else the rows, where it is time to; RunFault if learning diverged."""
         if self._clock.is_save_due(self.config.checkpoint_interval):
-            self._recorder.require_numbers()
-            self._recorder.save_last()
-        elif self._recorder.writer.log.is_flush_due():
-            self._recorder.writer.flush()
+            self.recorder.require_numbers()
+            self.recorder.save_last()
+        elif self.recorder.writer.log.is_flush_due():
+            self.recorder.writer.flush()
 
     def stop(self) -> None:
         """Save the last state, since training is over; RunFault if learning diverged in the last updates."""
         self._clock.stop()
-        self._recorder.require_numbers()
-        self._recorder.save_end()
+        self.recorder.require_numbers()
+        self.recorder.save_end()
         if self.stop_reason() is not None:
             # Not at an interruption, whose row a resumed run cuts off: it must not find best.pt to be of it.
-            self._recorder.offer_best()
+            self.recorder.offer_best()
 
     def finish(
         self,
@@ -126,23 +126,23 @@ class Run:
         self._clock.stop()
         failures: list[str] = []
         with noted(failures):
-            self._recorder.save_end()
+            self.recorder.save_end()
         with noted(failures):  # a row can do without metrics that cannot be read
-            self._recorder.metrics.read()
+            self.recorder.metrics.read()
         with noted(failures):
-            self._has_last_row = self._recorder.write_last_row(evaluations.get("greedy"))
+            self._has_last_row = self.recorder.write_last_row(evaluations.get("greedy"))
         if failures:
             stop_reason, error = "failed", error or f"the last state could not be read: {failures[0]}"
-        return self._recorder.writer.finish(self._result(stop_reason, evaluations, error))
+        return self.recorder.writer.finish(self._result(stop_reason, evaluations, error))
 
     def tell_last_row(self) -> None:
         """Call `on_row` with the row of `finish`, if there was one."""
         if self._has_last_row and self.on_row is not None:
-            self.on_row(dict(self._recorder.row))
+            self.on_row(dict(self.recorder.row))
 
     def _do_what_is_due(self) -> None:
-        if self._recorder.do_what_is_due() and self.on_row is not None:
-            self._progress.is_stopped = is_no(self.on_row(dict(self._recorder.row)))
+        if self.recorder.do_what_is_due() and self.on_row is not None:
+            self._progress.is_stopped = is_no(self.on_row(dict(self.recorder.row)))
 
     def _result(
         self, stop_reason: StopReason, evaluations: Mapping[str, Evaluation], error: str | None

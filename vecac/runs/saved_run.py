@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MAY_CHANGE = (
     *("total_timesteps", "device", "num_threads", "target_return", "quiet"),
     *("eval_episodes", "eval_max_steps", "log_interval", "checkpoint_interval", "step_timeout"),
-    *("checkpoint_every", "keep_checkpoints"),
+    *("checkpoint_every", "keep_checkpoints", "video_at_end"),
 )
 """What a resumed run may do otherwise. Little of it changes what is learned on the way: a raised total
 stretches --anneal-lr; torch rounds otherwise on another device or number of threads; and a policy on another

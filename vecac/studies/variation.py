@@ -24,6 +24,7 @@ NOT_VARIED = {
     "checkpoint_every": "a study keeps no checkpoints",
     "keep_checkpoints": "a study keeps no checkpoints",
     "eval_interval": "a study evaluates at the end of a run",
+    "video_at_end": "a study keeps no files of a run",
     "quiet": "it changes no run",
 }
 """Flags of vecac.train that no two runs of a study can differ by, and why."""
