@@ -23,6 +23,7 @@ from vecac.config import GROUPS
 from vecac.config_rules import flag
 from vecac.engines.capabilities import REQUIREMENTS
 from vecac.evaluate import EvaluateOptions
+from vecac.export import ExportOptions
 from vecac.plot import PlotOptions
 from vecac.recording.meanings import METRICS
 from vecac.shell.run_list import ListOptions
@@ -56,7 +57,9 @@ def flag_table(options, groups):
         default = " ".join(map(str, value)) or "none" if isinstance(value, tuple | dict) else value
         if type(value) in (int, float):
             default = f"{value:,}" if isinstance(value, int) else f"{value:g}"
-        default = {True: "on", False: "off", None: "none"}.get(default, default)
+        default = {True: "on", False: "off", None: "none", dataclasses.MISSING: "needed"}.get(
+            default, default
+        )
         doc = re.search(rf'\n    {field.name}: .*\n    """(.*)"""', source).group(1)
         rows.append(f"| `{name}` | {default} | {doc} |")
     return rows
@@ -128,6 +131,7 @@ GENERATED = {
         "study": lambda: own_flags(StudyOptions, TrainOptions),
         "compare": lambda: flag_table(CompareOptions, {}),
         "runs": lambda: flag_table(ListOptions, {}),
+        "export": lambda: flag_table(ExportOptions, {}),
         "plot": lambda: flag_table(PlotOptions, {}),
         "requirements": requirement_table,
         "metrics": metric_table,

@@ -19,6 +19,7 @@ from vecac.compare import CompareOptions
 from vecac.config import ALIASES, GROUPS, Config
 from vecac.config_rules import flag
 from vecac.evaluate import EvaluateOptions
+from vecac.export import ExportOptions
 from vecac.plot import PlotOptions
 from vecac.runs.run_folder import Result
 from vecac.shell.flags import parse_flags
@@ -45,6 +46,7 @@ OPTIONS = {
     "vecac.evaluate": EvaluateOptions,
     "vecac.study": StudyOptions,
     "vecac.compare": CompareOptions,
+    "vecac.export": ExportOptions,
     "vecac.plot": PlotOptions,
     "vecac.runs": ListOptions,
 }

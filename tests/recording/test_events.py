@@ -9,6 +9,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from vecac.recording import events
+from vecac.recording.meanings import METRICS
 
 
 def crc32c(data):
@@ -112,3 +113,24 @@ def test_no_two_files_have_one_name():
     names = {events.file_name() for _ in range(3)}
     assert len(names) == 3
     assert all(name.startswith("events.out.tfevents.") for name in names)
+
+
+def test_tensorboards_page_of_custom_scalars_begins_with_the_return():
+    from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
+
+    (event,) = records(events.layout())
+    (value,) = event.summary.value
+    assert value.metadata.plugin_data.plugin_name == "custom_scalars"
+    (category,) = Layout.FromString(value.tensor.string_val[0]).category
+    assert [chart.title for chart in category.chart] == ["return", "loss", "entropy", "speed"]
+    shown = [tag for chart in category.chart for tag in chart.multiline.tag]
+    assert shown[0] == "rollout/ep_rew_mean"
+    assert set(shown) <= METRICS.keys()
+
+
+def test_a_picture_is_its_bytes():
+    (event,) = records(events.picture("eval/video", b"GIF89a", 20, 30, 7))
+    (value,) = event.summary.value
+    image = value.image
+    assert (event.step, value.tag, image.encoded_image_string) == (7, "eval/video", b"GIF89a")
+    assert (image.height, image.width, image.colorspace) == (20, 30, 3)
