@@ -1,4 +1,4 @@
-"""The parameters with the highest mean return so far, in best.pt."""
+"""The parameters with the highest mean so far, of returns or of evaluations, in best.pt."""
 
 import copy
 import math

@@ -35,7 +35,8 @@ class Result:
     Times count from the first env step, without start-up and evaluation. Evaluation fields are None
     where none ran, or where there is no best.pt; eval_cut_episodes counts those of all evaluations. solved_at
     is the first update after which the mean return of exactly the last 100 episodes reached the
-    environment's reward_threshold; best is when that mean was highest, as best.pt has it.
+    environment's reward_threshold; best is when that mean was highest,
+    or that of an evaluation with eval_interval, as best.pt has it.
     """
 
     run_dir: Path
