@@ -1,15 +1,18 @@
 import csv
 import json
+from contextlib import closing
 
 import numpy as np
 import pytest
 import torch
 
 from vecac.config import Config
+from vecac.engines.evaluation import evaluate, make_evaluation_environments
 from vecac.errors import UsageError
 from vecac.recording import checkpoint
 from vecac.runs.periodic_evaluation import PeriodicEvaluation
 from vecac.runs.saved_policy import load_policy
+from vecac.seeding import seed_sequences
 from vecac.train import resume, train
 
 BASE = {
@@ -115,6 +118,10 @@ def test_an_evaluation_plays_the_same_episodes_each_time(evaluated):
         found.append(evaluations.metrics["eval/mean_reward"])
     assert found[0] == found[1]
     assert evaluations.next_at() == 5100
+    with closing(make_evaluation_environments(config, 5)) as environments:
+        sequence = seed_sequences(config.seed).evaluation
+        at_the_end = evaluate(network, environments, 5, sampled=False, sequence=sequence)
+    assert at_the_end.mean != found[0]
     assert evaluations.metrics_at(3400) == evaluations.metrics
     assert not evaluations.metrics_at(1720)
     evaluations.close()
