@@ -7,11 +7,15 @@ import threading
 from types import FrameType
 from typing import Any
 
+from vecac.shell.interactive import is_interactive
 from vecac.signals import STOP_SIGNALS
 
 
 class StopRequest:
     """While entered, SIGINT and SIGTERM set `signal_number`; a second one ends the process at once.
+
+    At a Python prompt and in a notebook, where that would cost whatever else is there, a second SIGINT raises
+    KeyboardInterrupt instead.
 
     Outside the main thread, where Python allows no handlers, nothing is installed.
     """
@@ -41,6 +45,8 @@ class StopRequest:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self.signal_number is not None:
+            if number == signal.SIGINT and is_interactive():
+                raise KeyboardInterrupt
             for child in multiprocessing.active_children():
                 child.kill()
             os._exit(128 + number)
