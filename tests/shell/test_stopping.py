@@ -72,6 +72,12 @@ def test_exit_codes():
         signal.signal(signal.SIGTERM, before[1])
 
 
+def test_an_exit_code_leaves_a_prompt_its_handlers(monkeypatch, former):
+    monkeypatch.setattr("sys.ps1", ">>> ", raising=False)
+    assert StopRequest().exit_code() == 130
+    assert signal.getsignal(signal.SIGINT) is former
+
+
 SCRIPT = """
 import multiprocessing, os, signal, sys, time
 from vecac.shell.stopping import StopRequest

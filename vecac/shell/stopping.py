@@ -38,9 +38,11 @@ class StopRequest:
         return self.signal_number is not None
 
     def exit_code(self) -> int:
-        """130 for SIGINT, 143 for SIGTERM, and deaf to both from here on: the process is about to end."""
-        for number in STOP_SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
+        """130 for SIGINT, 143 for SIGTERM. Deaf to both from here on, as the process is about to end, unless
+        someone works in it."""
+        if not is_interactive():
+            for number in STOP_SIGNALS:
+                signal.signal(number, signal.SIG_IGN)
         return 128 + (self.signal_number or signal.SIGINT)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
