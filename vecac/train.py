@@ -51,6 +51,8 @@ def train(config: Config, stop: StopRequest | None = None, on_row: OnRow | None 
         UsageError: the config cannot be run here; no run folder is left.
         RunFault: an environment misbehaved, learning diverged, a GPU failed or the last state could not
             be saved; result.json tells of it too, if it can be written.
+        KeyboardInterrupt: at a prompt or in a notebook, at a second Ctrl-C. The run is as its last checkpoint
+            has it then. In a script that ends the process.
     """
     require_log_dir(config)
     return _run(config, None, stop or StopRequest(), on_row)
@@ -95,7 +97,9 @@ def _run(config: Config, saved: SavedRun | None, stop: StopRequest, on_row: OnRo
                 stop_reason, evaluations = _train(run, saved is None, console, stop)
         except BaseException as error:
             console.close()
-            run.finish("failed", error=f"{type(error).__name__}: {error}")
+            # A second Ctrl-C may have come in the middle of an update: the last checkpoint stands.
+            if not (stop.requested() and isinstance(error, KeyboardInterrupt)):
+                run.finish("failed", error=f"{type(error).__name__}: {error}")
             raise
         result = run.finish(stop_reason, evaluations)
         run.tell_last_row()

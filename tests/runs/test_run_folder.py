@@ -206,3 +206,12 @@ def test_the_result_has_exactly_the_documented_fields():
     ]  # fmt: skip
     assert content == {name: values[name] for name in content}
     assert set(values) - set(content) == {"run_dir"}
+
+
+def test_a_notebook_shows_what_a_result_holds():
+    nothing = dict.fromkeys(field.name for field in fields(Result))
+    result = Result(**nothing | {"run_dir": Path("a<b"), "env_steps": 1000080, "env_steps_per_s": 97256.123})
+    assert result._repr_html_() == (
+        "<table><tr><th>run_dir</th><td>a&lt;b</td></tr><tr><th>env_steps</th><td>1000080</td></tr>"
+        "<tr><th>env_steps_per_s</th><td>97256.1</td></tr></table>"
+    )

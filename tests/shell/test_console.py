@@ -163,6 +163,23 @@ def test_the_bar_follows_the_width_of_the_terminal(monkeypatch):
         shown.close()
 
 
+def test_a_bar_of_text_in_a_notebook_whose_kernel_has_no_widgets(monkeypatch):
+    """Of 80 columns, whatever the terminal has that the kernel was started from."""
+    monkeypatch.setattr(console, "in_notebook", lambda: True)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr("sys.stdout", io.StringIO())
+    shown = Console(total=10_000, quiet=False)
+    shown.progress(7500, 500.0, 23.456)
+    shown._bar.refresh()
+    written = sys.stdout.getvalue()
+    last = bars(written)[-1]
+    assert last.startswith("mean return 23.5  75%|")
+    assert len(last) == 80
+    assert "\n" not in written
+    shown.close()
+    assert re.fullmatch(r"\r +\r", sys.stdout.getvalue().removeprefix(written))
+
+
 def test_lines_are_printed_at_once(monkeypatch):
     flushed = []
     out = io.StringIO()

@@ -5,7 +5,7 @@ import subprocess
 import threading
 
 import pytest
-from support import group_members, kill_group, start, wait_until
+from support import group_members, kill_group, run, start, wait_until
 
 from vecac.shell.stopping import StopRequest
 
@@ -72,6 +72,12 @@ def test_exit_codes():
         signal.signal(signal.SIGTERM, before[1])
 
 
+def test_an_exit_code_leaves_a_prompt_its_handlers(monkeypatch, former):
+    monkeypatch.setattr("sys.ps1", ">>> ", raising=False)
+    assert StopRequest().exit_code() == 130
+    assert signal.getsignal(signal.SIGINT) is former
+
+
 SCRIPT = """
 import multiprocessing, os, signal, sys, time
 from vecac.shell.stopping import StopRequest
@@ -91,14 +97,40 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "code"),
-    [("SIGINT", "SIGINT", 130), ("SIGTERM", "SIGTERM", 143), ("SIGINT", "SIGTERM", 143)],
+    ("first", "second", "code", "begin"),
+    [
+        ("SIGINT", "SIGINT", 130, ""),
+        ("SIGTERM", "SIGTERM", 143, ""),
+        ("SIGINT", "SIGTERM", 143, ""),
+        ("SIGINT", "SIGTERM", 143, "import sys; sys.ps1 = '>>> '"),  # which is meant for the process
+    ],
 )
-def test_a_second_signal_ends_the_process_and_its_children_at_once(first, second, code):
-    process = start("-c", SCRIPT, first, second, stderr=subprocess.PIPE)
+def test_a_second_signal_ends_the_process_and_its_children_at_once(first, second, code, begin):
+    process = start("-c", begin + SCRIPT, first, second, stderr=subprocess.PIPE)
     try:
         stdout, stderr = process.communicate(timeout=30)
         assert (process.returncode, stdout, stderr) == (code, "still here\n", "")
         assert wait_until(lambda: not group_members(process.pid), seconds=5), group_members(process.pid)
     finally:
         kill_group(process.pid)
+
+
+PROMPT = """
+import os, signal, sys, time
+from vecac.shell.stopping import StopRequest
+
+sys.ps1 = ">>> "
+former = signal.getsignal(signal.SIGINT)
+try:
+    with StopRequest() as stop:
+        for said in ("first", "second"):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.1)
+            print(said, stop.requested())
+except KeyboardInterrupt:
+    print("interrupted", signal.getsignal(signal.SIGINT) is former)
+"""
+
+
+def test_at_a_prompt_a_second_ctrl_c_interrupts_what_python_does_and_leaves_the_process():
+    assert run("-c", PROMPT) == (0, "first True\ninterrupted True\n", "")

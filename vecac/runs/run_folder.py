@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import html
 import json
 import math
 import os
@@ -74,6 +75,13 @@ class Result:
         fields = dataclasses.asdict(self)
         del fields["run_dir"]
         return fields
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a row for each field that is not None."""
+        rows = [(name, value) for name, value in vars(self).items() if value is not None]
+        texts = [(name, f"{value:.6g}" if isinstance(value, float) else str(value)) for name, value in rows]
+        cells = [f"<tr><th>{name}</th><td>{html.escape(text)}</td></tr>" for name, text in texts]
+        return f"<table>{''.join(cells)}</table>"
 
 
 def require_log_dir(config: Config) -> None:

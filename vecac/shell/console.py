@@ -1,4 +1,4 @@
-"""What a run prints: a progress bar on a terminal, plain lines elsewhere, nothing when quiet."""
+"""What a run prints: a progress bar on a terminal or in a notebook, else plain lines; nothing when quiet."""
 
 import math
 import os
@@ -6,14 +6,23 @@ import shutil
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from tqdm import tqdm
 
+from vecac.shell.interactive import in_notebook
+
 LINE_SECONDS = 5.0
-"""Time between two progress lines where there is no terminal to redraw."""
+"""Time between two progress lines where no bar can be drawn."""
+
+REDRAW_SECONDS = 0.1, 0.5
+"""Time between two bars, at least, on a terminal and in a notebook, which may keep what it is sent."""
+
+NOTEBOOK_COLUMNS = 80
+"""Of a bar of text there."""
 
 PATIENCE_SECONDS = 1.0
 """How long to wait for something without a word."""
@@ -31,7 +40,7 @@ class Console:
     """Prints lines and the progress of a run of `total` env steps; when quiet, nothing but warnings."""
 
     def __init__(self, total: int, quiet: bool) -> None:
-        self._total, self._quiet = total, quiet
+        self._total, self._quiet, self._in_notebook = total, quiet, in_notebook()
         self._bar: tqdm[Any] | None = None
         self._printed_at = time.monotonic()
 
@@ -107,34 +116,46 @@ class Console:
     def close(self) -> None:
         """Take the bar away."""
         if self._bar is not None:
+            self._bar.total = self._bar.n  # tqdm leaves a bar in a notebook that has not come to its total
             self._bar.close()
             self._bar = None
 
     def _show(self, line: str, text: str, done: int, total: int, unit: str) -> None:
-        """Redraw the bar with the text; where there is no terminal, print the line every few seconds."""
+        """Redraw the bar with the text; where there can be none, print the line every few seconds."""
         if self._quiet:
             return
-        if not sys.stdout.isatty():
+        if not (sys.stdout.isatty() or self._in_notebook):
             if time.monotonic() - self._printed_at >= LINE_SECONDS:
                 self.line(line)
             return
         if self._bar is not None and self._bar.unit != unit:
             self.close()
         # A terminal may say it has no columns, and tqdm would show none: this says 80 then.
-        width = shutil.get_terminal_size().columns
+        # A notebook's kernel tells the columns of the terminal that it was started from.
+        width = NOTEBOOK_COLUMNS if self._in_notebook else shutil.get_terminal_size().columns
         layout = next(layout for least, layout in LAYOUTS if width >= least)
         if self._bar is None:
-            self._bar = tqdm(
-                total=total,
-                unit=unit,
-                unit_scale=True,
-                file=sys.stdout,
-                ncols=width,
-                bar_format=layout,
-                desc=text,
-                leave=False,  # what the run prints next says more than half a bar
-            )
+            self._bar = self._new_bar(text, total, unit, layout, width)
         bar = self._bar
         bar.ncols, bar.bar_format = width, layout
         bar.set_description_str(text, refresh=False)
         bar.update(min(done, total) - bar.n)  # beyond its total, tqdm shows no bar
+
+    def _new_bar(self, text: str, total: int, unit: str, layout: str, width: int) -> "tqdm[Any]":
+        """tqdm's bar for a terminal; in a notebook its widget there, or text where ipywidgets is missing."""
+        make: type[tqdm[Any]] = tqdm
+        if self._in_notebook:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that its choice is an experiment, or ipywidgets is missing
+                from tqdm.autonotebook import tqdm as make  # here, as it looks for ipywidgets
+        return make(
+            total=total,
+            unit=unit,
+            unit_scale=True,
+            file=sys.stdout,
+            mininterval=REDRAW_SECONDS[self._in_notebook],
+            ncols=None if self._in_notebook else width,  # a widget takes them for pixels
+            bar_format=layout,
+            desc=text,
+            leave=False,  # what the run prints next says more than half a bar
+        )
