@@ -26,7 +26,7 @@ def beside_the_examples(monkeypatch, tmp_path):
 
 def printed(code):
     """By a process of its own, since what the examples register stays in it."""
-    status, stdout, stderr = run("-c", code)
+    status, stdout, stderr = run("-c", code, seconds=240)  # some of which go into compiling kernels
     assert (status, stderr) == (0, "")
     return stdout
 

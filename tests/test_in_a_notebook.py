@@ -14,7 +14,7 @@ pytest.importorskip("ipykernel", reason="no Jupyter kernel is installed")
 
 pytestmark = pytest.mark.linux  # elsewhere interrupts are no signals
 
-SECONDS = 90
+SECONDS = 240
 BEGIN = """
 import signal, sys
 from vecac.config import Config
@@ -22,6 +22,16 @@ from vecac.train import train
 
 on_row = None
 handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+"""
+STEPPING = """
+import gymnasium, support
+
+class Stepping(support.StuckEnv):
+    def step(self, action):
+        print("stepping", flush=True)
+        return super().step(action)
+
+gymnasium.register("Stepping-v0", Stepping)
 """
 HANDLERS_ARE_BACK = "handlers == [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]"
 
@@ -36,16 +46,17 @@ class Kernel:
         self.manager, self._client = manager.start_new_kernel(cwd=str(folder), env=env)
         self.run(BEGIN)
 
-    def run(self, code, interrupts=0):
-        """What a cell leaves: text, data, widgets closed, an error's name; interrupted once it trains."""
+    def run(self, code, interrupts=0, at="run folder: "):
+        """What a cell leaves: text, data, widgets closed, an error's name; interrupted once it says `at`."""
         left = SimpleNamespace(text="", shown=[], closed=0, error=None)
-        waiting = [threading.Timer(number, self.manager.interrupt_kernel) for number in range(interrupts)]
+        timers = [threading.Timer(2 * number, self.manager.interrupt_kernel) for number in range(interrupts)]
+        waiting = list(timers)
 
         def take(message):
             content = message["content"]
             if message["msg_type"] == "stream":
                 left.text += content["text"]
-                while waiting and "run folder: " in left.text:
+                while waiting and at in left.text:
                     waiting.pop().start()
             elif message["msg_type"] in ("display_data", "execute_result"):
                 left.shown.append(content["data"])
@@ -54,6 +65,8 @@ class Kernel:
             left.closed += message["msg_type"] == "comm_close"
 
         self._client.execute_interactive(code, timeout=SECONDS, output_hook=take)
+        for timer in timers:
+            timer.cancel()
         return left
 
     def value(self, expression):
@@ -139,9 +152,8 @@ def test_an_interrupt_ends_the_run_and_not_the_cell(kernel):
 
 
 def test_a_second_interrupt_ends_the_cell_and_not_the_kernel(kernel):
-    kernel.run("kept = 'what the notebook has come to'")
-    stuck = code(env_id="support:Stuck-v0", log_dir="stuck")
-    left = kernel.run(stuck, interrupts=2)
+    kernel.run(f"kept = 'what the notebook has come to'\n{STEPPING}")
+    left = kernel.run(code(env_id="Stepping-v0", log_dir="stuck"), interrupts=2, at="stepping")
     assert left.error == "KeyboardInterrupt"
     assert kernel.value("kept") == "'what the notebook has come to'"
     assert kernel.value(HANDLERS_ARE_BACK) == "True"
