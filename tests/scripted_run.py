@@ -82,7 +82,7 @@ class ScriptedRun:
         self.recorder = Run(config, folder, self.engine, "cpu", warn)
         if content is not None:
             self.recorder.load_state_dict(content)
-        self.recorder._recorder.writer.flush()
+        self.recorder.recorder.writer.flush()
 
     def update(self, env_steps, returns=(), seconds=1.0, loss=None, grad_norm=0.25, **report):
         """The engine makes an update that brings it to env_steps and finishes episodes."""
@@ -107,7 +107,7 @@ class ScriptedRun:
 
     def rows(self):
         if not hasattr(self, "result"):
-            self.recorder._recorder.writer._save_pending()
+            self.recorder.recorder.writer._save_pending()
         return read_csv(self.dir)
 
     def rows_at(self):
@@ -119,7 +119,7 @@ class ScriptedRun:
     def saved(self, name):
         """env_steps of a checkpoint, after a check that its parameters are of the same moment."""
         if name == "best":
-            self.recorder._recorder.writer._save_pending()
+            self.recorder.recorder.writer._save_pending()
         content = self.load(name)
         assert content["network"]["fc_v.bias"].item() == content["env_steps"]
         return content["env_steps"]

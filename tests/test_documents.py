@@ -30,17 +30,7 @@ from vecac.study import StudyOptions
 
 README = (ROOT / "README.md").read_text()
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-NAMES = (
-    "python",
-    "pip",
-    "tensorboard",
-    "pytest",
-    "ruff",
-    "mypy",
-    "pre-commit",
-    "vecac-train",
-    "vecac-study",
-)
+NAMES = tuple("python pip tensorboard pytest ruff mypy pre-commit vecac-train vecac-study".split())
 OPTIONS = {
     "vecac.train": train.TrainOptions,
     "vecac.evaluate": EvaluateOptions,

@@ -78,7 +78,8 @@ def _field(name: str) -> str:
     try:
         require_fields([field])
     except UsageError as error:
-        raise UsageError(f"--group-by {name}: {error}") from error
+        shown = "whose --help shows them all"
+        raise UsageError(f"--group-by {name} is no flag of vecac.train, {shown}: {error}") from error
     return field
 
 

@@ -16,6 +16,7 @@ from vecac.engines.device_faults import device_errors_as
 from vecac.errors import RunFault, UsageError
 from vecac.runs.folder_lock import locked
 from vecac.runs.run_folder import Result, StopReason, require_log_dir
+from vecac.runs.saved_policy import network_settings, require_network
 from vecac.runs.saved_run import SavedRun, config_to_go_on_with, saved_run
 from vecac.runs.settings_files import read_settings
 from vecac.shell.command_line import run_command
@@ -177,8 +178,12 @@ def _options_left_out(values: dict[str, Any]) -> TrainOptions | None:
         taken = config_to_go_on_with(Path(run_dir)).to_dict()
     elif name is not None:
         taken = read_settings(name)
-    else:
+    elif values["init_from"] is None:
         return None
+    else:
+        taken = {}
+    if run_dir is None and values["init_from"] is not None:
+        taken |= network_settings(values["init_from"])
     if values["wrapper"]:  # typed: they are not put around those that are left out
         taken["wrapper"] = ()
     return TrainOptions(**taken, settings=name, resume=run_dir)
@@ -187,6 +192,8 @@ def _options_left_out(values: dict[str, Any]) -> TrainOptions | None:
 def _command(values: dict[str, Any]) -> int:
     stop, run_dir = StopRequest(), values.pop("resume")
     values.pop("settings", None)
+    if run_dir is None and values["init_from"] is not None:
+        require_network(values["init_from"], values)  # flags left out are as there, so these are typed
     result = train(Config(**values), stop) if run_dir is None else resume(run_dir, stop, **values)
     return stop.exit_code() if result.stop_reason == "interrupted" else 0
 

@@ -128,7 +128,7 @@ def test_the_best_parameters_wait_in_the_hosts_memory(start, monkeypatch):
     )
     run.update(100, [5] * 100)
     monkeypatch.setattr(torch.Tensor, "cpu", lambda there: fail() if there.is_meta else there)
-    run.recorder._recorder.writer._save_pending()
+    run.recorder.recorder.writer._save_pending()
     assert run.load("best")["network"]["fc1.weight"].shape == (4, 4)
 
 

@@ -1,4 +1,5 @@
 import io
+import subprocess
 
 import numpy as np
 import pytest
@@ -109,7 +110,7 @@ def test_a_thumbnail_is_small_and_lasts_as_long(tmp_path, count):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("a.avi", r"^--video .*a.avi: the file's name must end in .mp4 or .gif$"),
+        ("a.avi", r"^--video .*a.avi: the file's name must end in .mp4, .gif$"),
         ("no/a.mp4", r"no is no folder; name a file in a folder that there is$"),
         ("folder.gif", r": is a folder; name a file"),
     ],
@@ -124,3 +125,35 @@ def test_a_missing_package_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr("vecac.extras.find_spec", lambda name: None if name == "imageio_ffmpeg" else "there")
     with pytest.raises(UsageError, match=r"^imageio_ffmpeg is not installed: pip install .*'.\[video\]'$"):
         require_video(tmp_path / "a.mp4", "--video")
+
+
+def test_a_disk_that_is_full_only_at_the_end_leaves_what_was_there(tmp_path, capfd, monkeypatch):
+    """As ffmpeg says by its exit status alone, when it writes a file's end."""
+    path = tmp_path / "a:b.mp4"
+    path.write_bytes(b"an earlier one")
+    ended = subprocess.Popen.wait
+    monkeypatch.setattr(subprocess.Popen, "wait", lambda self, *_: ended(self) or 1)
+
+    def write():
+        with VideoFile(path, 10) as video:
+            video.add(frames(1)[0])
+            video.keep()
+
+    with pytest.raises(OSError, match="ffmpeg could not"):
+        write()
+    assert path.read_bytes() == b"an earlier one"
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    monkeypatch.undo()
+    write()
+    assert len(read(path.absolute())[1]) == 1
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_name_may_be_long_but_not_too_long(tmp_path):
+    path = tmp_path / f"{'n' * 250}.mp4"
+    with VideoFile(path, 10) as video:
+        video.add(frames(1)[0])
+        video.keep()
+    assert path.exists()
+    with pytest.raises(UsageError, match="File name too long; name another file"):
+        require_video(tmp_path / f"{'n' * 300}.mp4", "--video")

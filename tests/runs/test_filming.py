@@ -74,7 +74,7 @@ def test_the_ends_are_seen_whatever_the_mode_of_training(tmp_path, monkeypatch, 
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--video", "a.avi"], "--video a.avi: the file's name must end in .mp4 or .gif"),
+        (["--video", "a.avi"], "--video a.avi: the file's name must end in .mp4, .gif"),
         (["--video", "a.mp4", "--render"], "--render shows what --video would draw into a file: leave one"),
         (["--video", "no/a.mp4"], "--video no/a.mp4: no is no folder; name a file in a folder that there is"),
     ],

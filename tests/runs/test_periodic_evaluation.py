@@ -234,3 +234,10 @@ def test_seconds_do_not_count_evaluations(tmp_path, monkeypatch):
     assert result.seconds < 8 * 0.5  # it slept as long, and evaluated besides
     last = rows(result.run_dir)[-1]
     assert float(last["time/time_elapsed"]) == pytest.approx(result.seconds, abs=0.2)
+
+
+@pytest.mark.parametrize("changes", [{"eval_episodes": 9}, {"eval_max_steps": 9}])
+def test_nor_with_evaluations_of_another_kind(evaluated, changes):
+    with pytest.raises(UsageError, match="would make --eval-interval compare unlike evaluations"):
+        resume(evaluated.run_dir, **changes)
+    assert resume(evaluated.run_dir, eval_episodes=5).env_steps == evaluated.env_steps

@@ -150,6 +150,12 @@ def test_what_is_no_observation_is_refused(run_dir):
             policy(obs)
 
 
+@pytest.mark.parametrize("seed", [-1, 1.5, "a"])
+def test_a_seed_that_is_none(run_dir, seed):
+    with pytest.raises(UsageError, match=r"^seed must be a whole number, 0 or more, or None, not "):
+        vecac.load(run_dir, seed=seed)
+
+
 def test_an_environment_that_has_changed_is_refused(run_dir):
     saved = load_policy(run_dir)
     saved.network.spec.__dict__["obs_size"] = 77

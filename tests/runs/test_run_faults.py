@@ -129,7 +129,7 @@ def test_parameters_that_are_not_finite_are_never_the_best(start):
     run.break_parameters()
     with pytest.raises(RunFault, match="a parameter is not finite by update 1, at 100 env steps"):
         run.update(100, [5] * 100)
-    run.recorder._recorder.writer._save_pending()
+    run.recorder.recorder.writer._save_pending()
     assert not run.has("best")
     run.finish("failed", error="a parameter")
     assert not run.has("latest")

@@ -142,7 +142,7 @@ def test_a_run_that_was_cut_anywhere_records_the_same_as_one_that_was_not(start,
         assert cut.saved("latest") == HISTORY[at - 1][0]
         content = cut.load()
         cut.update(450, [500] * 100)  # what came after the last checkpoint is lost
-        cut.recorder._recorder.writer.log.flush()
+        cut.recorder.recorder.writer.log.flush()
     else:
         cut.recorder.stop()
         cut.finish("interrupted")

@@ -44,3 +44,14 @@ def test_latest_is_played_where_there_is_no_best(tmp_path):
     settings = {"total_timesteps": 160, "eval_episodes": 0, "log_dir": str(tmp_path), "quiet": True}
     run_dir = train(Config(**settings)).run_dir
     assert find_checkpoint(run_dir).name == "latest.pt"
+
+
+@pytest.mark.parametrize("name", ["../checkpoints/best", "n" * 300, "../config.json", ""])
+def test_a_name_is_no_path(run_dir, name):
+    with pytest.raises(UsageError, match=r"has no checkpoint .*: use best, latest, 1200$"):
+        find_checkpoint(run_dir, name)
+
+
+def test_a_path_that_is_too_long(tmp_path):
+    with pytest.raises(UsageError, match="File name too long; name a run folder"):
+        find_checkpoint(tmp_path / ("n" * 300))

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import signal
+import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -37,6 +38,8 @@ def configs(monkeypatch):
 
     monkeypatch.setattr(vecac.train, "train", train)
     monkeypatch.setattr(vecac.train, "resume", resume)
+    monkeypatch.setattr(vecac.train, "network_settings", lambda init_from: {})
+    monkeypatch.setattr(vecac.train, "require_network", lambda init_from, values: None)
     return seen
 
 
@@ -255,3 +258,11 @@ def test_version(capsys, command):
         command.main(["--version"])
     assert ending.value.code == 0
     assert capsys.readouterr() == (f"vecac {vecac.__version__}\n", "")
+
+
+def test_whoever_reads_along_may_have_seen_enough(tmp_path):
+    done = subprocess.run(
+        f"{sys.executable} -m vecac.runs {tmp_path} --json | true; echo ${{PIPESTATUS[0]}}",
+        shell=True, executable="/bin/bash", capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) in (("0\n", ""), ("[]\n0\n", ""))

@@ -17,7 +17,7 @@ from vecac.errors import RunFault, UsageError
 from vecac.exports.formats import FORMATS
 from vecac.exports.playable import PlayablePolicy
 from vecac.extras import require_extras
-from vecac.recording.files import write_atomically
+from vecac.recording.files import require_file, write_atomically
 from vecac.runs.saved_policy import SavedPolicy
 
 NUM_DRAWN = 10_000
@@ -36,13 +36,9 @@ class Exported:
 
 
 def require_exportable(path: Path) -> None:
-    """Refuse, with a UsageError, a file of unknown ending, in no folder, or for which an extra is missing."""
-    if path.suffix not in FORMATS:
-        raise UsageError(f"--to {path}: the file's name must end in {', '.join(FORMATS)}")
+    """Refuse a file as `require_file` does, or for which an extra is missing."""
+    require_file(path, "--to", FORMATS)
     require_extras(*FORMATS[path.suffix].extras)
-    if path.is_dir() or not path.parent.is_dir():
-        what = "is a folder" if path.is_dir() else f"{path.parent} is no folder"
-        raise UsageError(f"--to {path}: {what}; name a file in a folder that there is")
 
 
 def export(saved: SavedPolicy, path: Path) -> Exported:

@@ -34,14 +34,13 @@ class Format(NamedTuple):
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep to itself what exporters warn of: packages that are not needed, and their own deprecations."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings(action="ignore"), torch.no_grad():
             yield
     finally:
-        logger.setLevel(level)
+        logging.disable(before)
 
 
 def _example(policy: PlayablePolicy) -> tuple[tuple[torch.Tensor], dict[str, Any]]:

@@ -2,7 +2,25 @@
 
 import errno
 import os
+from collections.abc import Iterable
 from pathlib import Path
+
+from vecac.errors import UsageError
+
+
+def require_file(path: Path, flag: str, endings: Iterable[str]) -> None:
+    """Refuse, with a UsageError, a file of another ending, or in no folder that can be written to."""
+    if path.suffix not in endings:
+        raise UsageError(f"{flag} {path}: the file's name must end in {', '.join(endings)}")
+    try:
+        is_folder, has_folder = path.is_dir(), path.parent.is_dir()
+    except OSError as error:  # the name is too long, for one
+        raise UsageError(f"{flag} {path}: {error.strerror}; name another file") from error
+    if is_folder or not has_folder:
+        what = "is a folder" if is_folder else f"{path.parent} is no folder"
+        raise UsageError(f"{flag} {path}: {what}; name a file in a folder that there is")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise UsageError(f"{flag} {path}: {path.parent} cannot be written to; name another folder")
 
 
 def write_atomically(path: Path, data: bytes) -> None:

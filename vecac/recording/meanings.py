@@ -20,7 +20,7 @@ METRICS = {
     "train/explained_variance": "1 - Var[target - V(s)] / Var[target]; 1 is a perfect critic",
     "train/learning_rate": "the optimiser's step size in the last update",
     "train/n_updates": "optimiser steps since the start",
-    "eval/mean_reward": "mean return of the greedy evaluation after training",
+    "eval/mean_reward": "mean return of a greedy evaluation: after training, and as --eval-interval has it",
     "eval/mean_ep_length": "mean length of the greedy evaluation's episodes, in env steps",
 }
 """Every metric that a run logs, by TensorBoard tag; the x axis is env steps."""

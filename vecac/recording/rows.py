@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vecac.recording.meanings import METRICS
+
 TAIL_BYTES = 65_536
 """Of a file, in which its last whole row stands."""
 
@@ -57,6 +59,8 @@ def _rows(
     header: Sequence[str], lines: Sequence[Sequence[str]], tags: Sequence[str]
 ) -> Iterator[list[float]]:
     """What stands below these tags, NaN for nothing."""
+    if any(header) and not METRICS.keys() & set(header):
+        raise ValueError("its first line names no metrics")
     places = [header.index(tag) if tag in header else None for tag in tags]
     for cells in lines:
         if len(cells) != len(header):

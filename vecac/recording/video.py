@@ -1,32 +1,22 @@
 """Video files, which are there whole or not at all. What writes them is imported where one is begun."""
 
 import errno
-import os
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+import subprocess
+from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vecac.errors import UsageError
 from vecac.extras import require_extras
+from vecac.recording.files import require_file
 
-FORMATS: dict[str, dict[str, Any]] = {
-    ".mp4": {"codec": "libx264", "pix_fmt_out": "yuv420p", "quality": 7},
-    ".gif": {
-        "codec": "gif",
-        "pix_fmt_out": "pal8",
-        "quality": None,
-        # A palette of its own for each frame: one for all would keep all in memory.
-        "output_params": [
-            "-filter_complex",
-            "split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1",
-        ],
-    },
+FORMATS = {
+    ".mp4": ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "20"),
+    # A palette of its own for each frame: one for all would keep all of them in memory.
+    ".gif": ("-filter_complex", "split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1"),
 }
 """What ffmpeg is told, by the ending of a file's name."""
 
@@ -35,15 +25,9 @@ Frame = NDArray[np.uint8]
 
 
 def require_video(path: Path, flag: str) -> None:
-    """Refuse, with a UsageError, a file of unknown ending, in no folder, or for which an extra is missing."""
-    if path.suffix not in FORMATS:
-        raise UsageError(f"{flag} {path}: the file's name must end in {' or '.join(FORMATS)}")
+    """Refuse a file as `require_file` does, or for want of the extra."""
+    require_file(path, flag, FORMATS)
     require_extras("video")
-    if path.is_dir() or not path.parent.is_dir():
-        what = "is a folder" if path.is_dir() else f"{path.parent} is no folder"
-        raise UsageError(f"{flag} {path}: {what}; name a file in a folder that there is")
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise UsageError(f"{flag} {path}: {path.parent} cannot be written to; name another folder")
 
 
 MOST_FRAMES, MOST_PIXELS = 100, 320
@@ -58,13 +42,14 @@ class VideoFile:
         fps: frames a second.
 
     Raises:
-        OSError: in `add`, or at the end, it cannot be written.
+        OSError: in `add`, or at the end, it cannot be written; what was there before stays.
     """
 
     def __init__(self, path: Path, fps: float) -> None:
-        self._path, self._partial = path, path.with_name(f".{path.stem}.partial{path.suffix}")
-        self._fps = fps
-        self._writer: Generator[None, Any, None] | None = None
+        self._path, self._fps = path, fps
+        self._partial = path.with_name(f".{path.stem[:100]}.partial{path.suffix}").absolute()
+        self._ffmpeg: subprocess.Popen[bytes] | None = None
+        self._said = TemporaryFile()
         self._is_kept = False
 
     def __enter__(self) -> "VideoFile":
@@ -73,10 +58,13 @@ class VideoFile:
     def add(self, frame: Frame) -> None:
         """The next frame."""
         frame = even(frame) if self._path.suffix == ".mp4" else frame
-        with self._faults_named():
-            if self._writer is None:
-                self._writer = self._begin(frame)
-            self._writer.send(np.ascontiguousarray(frame))
+        if self._ffmpeg is None:
+            self._ffmpeg = self._begin(frame)
+        assert self._ffmpeg.stdin is not None
+        try:
+            self._ffmpeg.stdin.write(np.ascontiguousarray(frame).data)
+        except BrokenPipeError:
+            self._end()
 
     def keep(self) -> None:
         """All frames are there."""
@@ -86,31 +74,41 @@ class VideoFile:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
-            if self._writer is not None:
-                with self._faults_named():
-                    self._writer.close()
-            if self._is_kept and kind is None:
-                self._partial.replace(self._path)
+            if kind is None:
+                self._end()
+                if self._is_kept:
+                    self._partial.replace(self._path)
+            elif self._ffmpeg is not None:
+                self._ffmpeg.kill()
+                self._ffmpeg.communicate()
         finally:
+            self._said.close()
             self._partial.unlink(missing_ok=True)
 
-    def _begin(self, frame: Frame) -> "Generator[None, Any, None]":
+    def _begin(self, frame: Frame) -> "subprocess.Popen[bytes]":
         import imageio_ffmpeg
 
-        size, options = frame.shape[1::-1], FORMATS[self._path.suffix]
-        writer: Generator[None, Any, None] = imageio_ffmpeg.write_frames(
-            str(self._partial), size, fps=self._fps, macro_block_size=1, ffmpeg_log_level="error", **options
+        height, width = frame.shape[:2]
+        pictures = ("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", f"{self._fps}")
+        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-loglevel", "error", *pictures, "-i", "-"]
+        command += [*FORMATS[self._path.suffix], f"file:{self._partial}"]
+        # In a session of its own Ctrl-C does not reach it: it ends with its input.
+        return subprocess.Popen(
+            command, stdin=subprocess.PIPE, stderr=self._said, stdout=self._said, start_new_session=True
         )
-        writer.send(None)
-        return writer
 
-    @contextmanager
-    def _faults_named(self) -> Iterator[None]:
-        """ffmpeg says by ending itself that it cannot write; why, it told in its own words."""
-        try:
-            yield
-        except OSError as error:
-            raise OSError(errno.EIO, "ffmpeg could not write it", str(self._path)) from error
+    def _end(self) -> None:
+        """Wait until ffmpeg has written all; OSError with what it said if it could not."""
+        if self._ffmpeg is None:
+            return
+        with suppress(BrokenPipeError):
+            assert self._ffmpeg.stdin is not None
+            self._ffmpeg.stdin.close()
+        if self._ffmpeg.wait() != 0:
+            self._said.seek(0)
+            lines = self._said.read().decode(errors="replace").split("\n")
+            said = next((line for line in reversed(lines) if line.strip()), "it ended")
+            raise OSError(errno.EIO, f"ffmpeg could not: {said.strip()}", str(self._path))
 
 
 def even(frame: Frame) -> Frame:

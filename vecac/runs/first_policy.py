@@ -5,29 +5,31 @@ from pathlib import Path
 
 from vecac.config import Config
 from vecac.config_parts import NetworkSettings
-from vecac.config_rules import typed
 from vecac.engines.contracts import Engine
 from vecac.errors import UsageError
-from vecac.runs.saved_policy import SavedPolicy, explained, load_policy
+from vecac.runs.saved_policy import (
+    SavedPolicy,
+    explained,
+    load_policy,
+    network_settings,
+    require_network,
+)
 
 
 def first_policy(config: Config) -> tuple[Config, SavedPolicy | None]:
     """The policy that config's init_from names, if it does, and config with the settings of its network.
+
+    A setting of the network that is the default passes for one that was left out.
 
     Raises:
         UsageError: there is no such policy, or config wants another network or, for its moments, optimiser.
     """
     if config.init_from is None:
         return config, None
-    saved = load_policy(Path(config.init_from))
-    network = {field.name: getattr(saved.network.spec, field.name) for field in fields(NetworkSettings)}
-    for field in fields(NetworkSettings):
-        wanted, known = getattr(config, field.name), network[field.name]
-        if wanted not in (known, field.default):
-            raise UsageError(
-                f"{typed(field.name, wanted)} is not what the network of --init-from {config.init_from} has "
-                f"({typed(field.name, known)}): leave it out"
-            )
+    saved, network = load_policy(Path(config.init_from)), network_settings(config.init_from)
+    given = {field.name: getattr(config, field.name) for field in fields(NetworkSettings)}
+    left_out = [field.name for field in fields(NetworkSettings) if given[field.name] == field.default]
+    require_network(config.init_from, {**given, **{name: network[name] for name in left_out}})
     if config.init_optimizer and config.optimizer != saved.config.optimizer:
         raise UsageError(
             f"--init-optimizer: {config.init_from} was trained by {saved.config.optimizer}; add --optimizer "

@@ -41,6 +41,8 @@ class Policy:
     def __init__(self, saved: SavedPolicy, sampled: bool = False, seed: int | None = None) -> None:
         import torch
 
+        if seed is not None and (not isinstance(seed, int | np.integer) or seed < 0):
+            raise UsageError(f"seed must be a whole number, 0 or more, or None, not {seed!r}")
         self.saved, self._network, self._sampled = saved, saved.network, sampled
         spaces = spaces_of(saved.config)
         require_form(saved.config.env_id, saved.network.spec, spaces.obs_size, spaces.form)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from vecac.config import Config
 from vecac.config_parts import NetworkSettings
+from vecac.config_rules import typed
 from vecac.engines.device_faults import device_error
 from vecac.errors import EnvironmentFault, UsageError
 from vecac.runs.run_folder import read_config
@@ -44,7 +45,11 @@ def find_checkpoint(run: Path, name: str | int | None = None) -> Path:
     Raises:
         UsageError: there is none of this name, and which there are; or no run.
     """
-    if run.is_file():
+    try:
+        is_file = run.is_file()
+    except OSError as error:  # the name is too long, for one
+        raise UsageError(f"{run}: {error.strerror}; name a run folder that vecac.train printed") from error
+    if is_file:
         if name is not None:
             raise UsageError(f"{run} is a checkpoint already: leave --checkpoint {name} out")
         return run
@@ -54,12 +59,16 @@ def find_checkpoint(run: Path, name: str | int | None = None) -> Path:
     folder = run / "checkpoints"
     if name is None:
         name = "best" if (folder / "best.pt").exists() else "latest"
-    path = folder / f"{str(name).removesuffix('.pt')}.pt"
-    if path.name == "best.pt" and not path.exists() and (folder / "latest.pt").exists():
-        raise UsageError(f"{run} has no best checkpoint yet: it takes 100 episodes; use --checkpoint latest")
-    if path.stem not in ("best", "latest") and not path.exists():
+    stem, kept = str(name).removesuffix(".pt"), kept_checkpoints(folder)
+    path = folder / f"{stem}.pt"
+    if stem == "best" and not path.exists() and (folder / "latest.pt").exists():
+        raise UsageError(
+            f"{run} has no best checkpoint yet: it takes 100 episodes, or an evaluation while it trains; use "
+            "--checkpoint latest"
+        )
+    if stem not in ("best", "latest", *map(str, kept)):
         there = [known for known in ("best", "latest") if (folder / f"{known}.pt").exists()]
-        there += map(str, kept_checkpoints(folder))
+        there += map(str, kept)
         raise UsageError(f"{run} has no checkpoint {name}: use {', '.join(there) or 'another run'}")
     return path
 
@@ -88,6 +97,22 @@ def load_policy(run: Path, name: str | int | None = None) -> SavedPolicy:
             f"{env_id}: put the run's own checkpoint back"
         )
     return SavedPolicy(path, config, network, content)
+
+
+def network_settings(init_from: str) -> dict[str, Any]:
+    """The settings of the network that a saved policy has; UsageError as `load_policy`."""
+    spec = load_policy(Path(init_from)).network.spec
+    return {field.name: getattr(spec, field.name) for field in fields(NetworkSettings)}
+
+
+def require_network(init_from: str, wanted: Mapping[str, Any]) -> None:
+    """Refuse, with a UsageError, settings of a network that are not those of a saved policy."""
+    for name, known in network_settings(init_from).items():
+        if wanted[name] != known:
+            raise UsageError(
+                f"{typed(name, wanted[name])} is not what the network of --init-from {init_from} has "
+                f"({typed(name, known)}): leave it out"
+            )
 
 
 @contextmanager

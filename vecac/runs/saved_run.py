@@ -27,6 +27,9 @@ MAY_CHANGE = (
 stretches --anneal-lr; torch rounds otherwise on another device or number of threads; and a policy on another
 kind of device draws other random numbers."""
 
+OF_EVALUATION = ("eval_episodes", "eval_max_steps")
+"""What must stay while evaluations are compared."""
+
 _OF_THE_START = ("versions", "git_commit", "command_line")
 
 
@@ -106,6 +109,10 @@ def saved_run(run_dir: Path, changes: Mapping[str, Any]) -> SavedRun:
                 f"checkpoint {path} is of {flag(name)} {getattr(of_checkpoint, name)}, but the run folder's "
                 f"config.json says {of_folder}: put the run's own files back"
             )
+    for name in OF_EVALUATION:
+        if saved.eval_interval and name in changes:
+            given = typed(name, changes[name])
+            raise UsageError(f"{given} would make --eval-interval compare unlike evaluations: leave it out")
     changed = replace(saved, **changes)
     if changed.total_timesteps < saved.total_timesteps:
         raise UsageError(

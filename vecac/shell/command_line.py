@@ -1,6 +1,7 @@
 """What every command does around its work: parse flags, explain errors, choose the exit code."""
 
 import io
+import os
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -49,7 +50,12 @@ def run_command(
             values = parse_flags(options, prog, arguments, None, groups)
             if (default := defaults(values)) is not None:
                 values = parse_flags(options, prog, arguments, default, groups)
-            return work(values)
+            code = work(values)
+            sys.stdout.flush()
+            return code
+    except BrokenPipeError:  # whoever read along, head for one, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (UsageError, RunFault) as error:
         print("error: " + " ".join(str(error).split()), file=sys.stderr)
         return BAD_INPUT if isinstance(error, UsageError) else FAILED
