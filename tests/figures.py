@@ -153,8 +153,10 @@ def scores():
             continue
         row = rows[name]
         ours, theirs = row["trainers"]["vecac"], row["trainers"]["a2c"]
-        low, high = row["greedy_difference"]["interval"]
-        difference = f"{row['greedy_difference']['mean']:+,.1f} ({low:+,.1f} to {high:+,.1f})"
+        difference = f"{ours['greedy_mean'] - theirs['greedy_mean']:+,.1f}"
+        if row["greedy_difference"] is not None:  # of one seed it has no interval
+            low, high = row["greedy_difference"]["interval"]
+            difference += f" ({low:+,.1f} to {high:+,.1f})"
         lines.append(
             f"{first} {with_interval(theirs)} | {with_interval(ours)} | {ours['greedy_worst']:,.1f} "
             f"| {difference} | {theirs['seconds']:,.0f} | {ours['seconds']:,.0f} "
@@ -164,6 +166,9 @@ def scores():
 
 
 def with_interval(summary):
+    """Of one seed there is none."""
+    if summary["greedy_interval"] is None:
+        return f"{summary['greedy_mean']:,.1f} (1 seed)"
     low, high = summary["greedy_interval"]
     return f"{summary['greedy_mean']:,.1f} ({low:,.1f} to {high:,.1f}; {summary['seeds']} seeds)"
 

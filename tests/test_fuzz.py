@@ -49,7 +49,10 @@ class Ended:
 
 def is_bearable(name, value):
     if name in HEAVY:
-        return all(not isinstance(size, int | float) or size <= 40 for size in np.ravel(value).tolist())
+        return all(
+            not isinstance(size, int | float) or size <= 40
+            for size in np.ravel(np.array(value, object)).tolist()
+        )
     return name not in ("log_dir", "step_timeout", "start_method")
 
 

@@ -7,7 +7,7 @@ from vecac.version import __version__ as __version__
 if TYPE_CHECKING:
     from os import PathLike
 
-    from vecac.runs.policy import Policy
+    from vecac.runs.loaded_policy import Policy
 
 
 def load(
@@ -30,7 +30,7 @@ def load(
     """
     from pathlib import Path  # here, so that `import vecac` takes no time
 
-    from vecac.runs.policy import Policy
+    from vecac.runs.loaded_policy import Policy
     from vecac.runs.saved_policy import load_policy
 
     return Policy(load_policy(Path(run), checkpoint), sampled, seed)

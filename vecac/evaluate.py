@@ -78,7 +78,7 @@ def _play(options: EvaluateOptions, saved: SavedPolicy, stop: StopRequest) -> "E
 
 def _evaluate(saved: SavedPolicy, render_mode: str | None, episodes: int, **how: Any) -> "Evaluation | None":
     from vecac.engines.evaluation import evaluate, make_evaluation_environments
-    from vecac.runs.policy import require_form
+    from vecac.runs.loaded_policy import require_form
     from vecac.seeding import seed_sequences
 
     config, network = saved.config, saved.network

@@ -178,11 +178,11 @@ def _options_left_out(values: dict[str, Any]) -> TrainOptions | None:
         taken = config_to_go_on_with(Path(run_dir)).to_dict()
     elif name is not None:
         taken = read_settings(name)
-    elif values["init_from"] is None:
+    elif not isinstance(values.get("init_from"), str):
         return None
     else:
         taken = {}
-    if run_dir is None and values["init_from"] is not None:
+    if run_dir is None and isinstance(values.get("init_from"), str):
         taken |= network_settings(values["init_from"])
     if values["wrapper"]:  # typed: they are not put around those that are left out
         taken["wrapper"] = ()
@@ -192,7 +192,7 @@ def _options_left_out(values: dict[str, Any]) -> TrainOptions | None:
 def _command(values: dict[str, Any]) -> int:
     stop, run_dir = StopRequest(), values.pop("resume")
     values.pop("settings", None)
-    if run_dir is None and values["init_from"] is not None:
+    if run_dir is None and isinstance(values.get("init_from"), str):
         require_network(values["init_from"], values)  # flags left out are as there, so these are typed
     result = train(Config(**values), stop) if run_dir is None else resume(run_dir, stop, **values)
     return stop.exit_code() if result.stop_reason == "interrupted" else 0

@@ -117,7 +117,7 @@ def test_help_shows_the_flags_in_their_groups():
     assert (code, stderr) == (0, "")
     _, *boxes = re.split(r"╭─ (.*?) ─+╮", stdout)
     shown = {
-        title: re.findall(r"│ (?:--(?:num-steps|hidden-size|gae-lambda) .*?, )?(--[a-z-]+)", box)
+        title: re.findall(r"│ (?:--(?:num-steps|hidden-size|gae-lambda|keep) .*?, )?(--[a-z-]+)", box)
         for title, box in zip(boxes[::2], boxes[1::2], strict=True)
     }
     assert shown.pop("options") == []

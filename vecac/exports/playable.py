@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from vecac.algorithm.heads import Gaussian
 from vecac.environments.vector import spaces_of
-from vecac.runs.policy import require_form
+from vecac.runs.loaded_policy import require_form
 from vecac.runs.saved_policy import SavedPolicy
 
 

@@ -14,7 +14,7 @@ from vecac.environments.rendering import rendering
 from vecac.environments.vector import Environments, frame_of, frames_a_second
 from vecac.extras import require_extras
 from vecac.recording.video import Frame, VideoFile
-from vecac.runs.policy import require_form
+from vecac.runs.loaded_policy import require_form
 from vecac.seeding import seed_sequences
 
 

@@ -160,7 +160,7 @@ def test_an_environment_that_has_changed_is_refused(run_dir):
     saved = load_policy(run_dir)
     saved.network.spec.__dict__["obs_size"] = 77
     with pytest.raises(UsageError, match=r"has 77 numbers an observation and .*, the environment now has "):
-        vecac.runs.policy.Policy(saved)
+        vecac.runs.loaded_policy.Policy(saved)
 
 
 def test_importing_vecac_imports_no_torch():
