@@ -49,10 +49,8 @@ class Ended:
 
 def is_bearable(name, value):
     if name in HEAVY:
-        return all(
-            not isinstance(size, int | float) or size <= 40
-            for size in np.ravel(np.array(value, object)).tolist()
-        )
+        sizes = np.ravel(np.array(value, object))
+        return all(not isinstance(size, int | float) or size <= 40 for size in sizes)
     return name not in ("log_dir", "step_timeout", "start_method")
 
 
