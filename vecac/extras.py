@@ -19,7 +19,8 @@ def require_extras(*extras: str) -> None:
     missing = [name for extra in extras for name in EXTRAS[extra] if find_spec(name) is None]
     if missing:
         verb = "is" if len(missing) == 1 else "are"
+        *others, last = missing
+        names = f"{', '.join(others)} and {last}" if others else last
         raise UsageError(
-            f"{' and '.join(missing)} {verb} not installed: pip install -c constraints.txt -e "
-            f"'.[{','.join(extras)}]'"
+            f"{names} {verb} not installed: pip install -c constraints.txt -e '.[{','.join(extras)}]'"
         )

@@ -16,7 +16,7 @@ from vecac.engines.device_faults import device_errors_as
 from vecac.errors import RunFault, UsageError
 from vecac.runs.folder_lock import locked
 from vecac.runs.run_folder import Result, StopReason, require_log_dir
-from vecac.runs.saved_policy import network_settings, require_network
+from vecac.runs.saved_policy import load_policy, require_network
 from vecac.runs.saved_run import SavedRun, config_to_go_on_with, saved_run
 from vecac.runs.settings_files import read_settings
 from vecac.shell.command_line import run_command
@@ -176,14 +176,12 @@ def _options_left_out(values: dict[str, Any]) -> TrainOptions | None:
         raise UsageError("--settings does not go with --resume, which goes on by the run's own: leave it out")
     if run_dir is not None:
         taken = config_to_go_on_with(Path(run_dir)).to_dict()
-    elif name is not None:
-        taken = read_settings(name)
-    elif not isinstance(values.get("init_from"), str):
-        return None
     else:
-        taken = {}
-    if run_dir is None and isinstance(values.get("init_from"), str):
-        taken |= network_settings(values["init_from"])
+        taken = {} if name is None else read_settings(name)
+        if isinstance(values.get("init_from"), str):
+            taken |= load_policy(Path(values["init_from"])).network_settings
+    if not taken:
+        return None
     if values["wrapper"]:  # typed: they are not put around those that are left out
         taken["wrapper"] = ()
     return TrainOptions(**taken, settings=name, resume=run_dir)
@@ -193,7 +191,8 @@ def _command(values: dict[str, Any]) -> int:
     stop, run_dir = StopRequest(), values.pop("resume")
     values.pop("settings", None)
     if run_dir is None and isinstance(values.get("init_from"), str):
-        require_network(values["init_from"], values)  # flags left out are as there, so these are typed
+        # Flags left out are as there, so what differs was typed.
+        require_network(load_policy(Path(values["init_from"])), values)
     result = train(Config(**values), stop) if run_dir is None else resume(run_dir, stop, **values)
     return stop.exit_code() if result.stop_reason == "interrupted" else 0
 

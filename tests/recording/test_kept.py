@@ -54,14 +54,36 @@ def test_going_on_takes_away_what_came_later(tmp_path):
     kept.save()
     resumed = KeptCheckpoints(tmp_path, 100, None)
     resumed.load_state_dict(states[200])
-    assert (kept_checkpoints(tmp_path), resumed.next_at()) == ([100, 200], 300)
+    assert resumed.next_at() == 300
+    assert kept_checkpoints(tmp_path) == [100, 200, 300]  # reading a state changes no file
+    resumed.save()
+    assert kept_checkpoints(tmp_path) == [100, 200]
+    resumed.add(300, content(300))
+    resumed.save()
+    assert kept_checkpoints(tmp_path) == [100, 200, 300]
+
+
+def test_what_is_kept_before_the_first_save_stays(tmp_path):
+    for env_steps in (100, 200, 300):
+        (tmp_path / f"{env_steps}.pt").touch()
+    resumed = KeptCheckpoints(tmp_path, 100, None)
+    resumed.load_state_dict(100)
+    resumed.add(250, content(250))
+    resumed.save()
+    assert kept_checkpoints(tmp_path) == [100, 250]
+
+
+def test_a_state_that_is_none(tmp_path):
+    resumed = KeptCheckpoints(tmp_path, 100, None)
     with pytest.raises(ValueError, match="is no count"):
         resumed.load_state_dict(1.5)
 
 
 def test_a_run_that_keeps_none_leaves_files_alone(tmp_path):
     (tmp_path / "300.pt").touch()
-    KeptCheckpoints(tmp_path, 0, None).load_state_dict(0)
+    kept = KeptCheckpoints(tmp_path, 0, None)
+    kept.load_state_dict(0)
+    kept.save()
     assert kept_checkpoints(tmp_path) == [300]
 
 

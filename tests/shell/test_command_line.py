@@ -5,6 +5,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from flag_examples import FLAGS
@@ -38,8 +39,8 @@ def configs(monkeypatch):
 
     monkeypatch.setattr(vecac.train, "train", train)
     monkeypatch.setattr(vecac.train, "resume", resume)
-    monkeypatch.setattr(vecac.train, "network_settings", lambda init_from: {})
-    monkeypatch.setattr(vecac.train, "require_network", lambda init_from, values: None)
+    monkeypatch.setattr(vecac.train, "load_policy", lambda path: SimpleNamespace(network_settings={}))
+    monkeypatch.setattr(vecac.train, "require_network", lambda saved, values: None)
     return seen
 
 

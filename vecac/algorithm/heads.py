@@ -91,15 +91,11 @@ class MultiCategorical(Head):
 
     def greedy(self, outputs: Tensor) -> Tensor:
         """Of each choice by itself."""
-        return torch.stack(
-            [part.argmax(dim=-1) for part in torch.split(outputs, self._sizes, dim=-1)], dim=-1
-        )
+        return torch.stack([part.argmax(dim=-1) for part in self._split(outputs)], dim=-1)
 
     def evaluate(self, outputs: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
         """The sums over the choices."""
-        parts = zip(
-            self._choices, torch.split(outputs, self._sizes, dim=-1), action.unbind(dim=-1), strict=True
-        )
+        parts = zip(self._choices, self._split(outputs), action.unbind(dim=-1), strict=True)
         log_prob, entropy = zip(*(choice.evaluate(*part) for choice, *part in parts), strict=True)
         return torch.stack(log_prob).sum(dim=0), torch.stack(entropy).sum(dim=0)
 

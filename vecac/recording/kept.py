@@ -23,6 +23,7 @@ class KeptCheckpoints:
     def __init__(self, folder: Path, every: int, most: int | None) -> None:
         self._folder, self._every, self._most = folder, every, most
         self._env_steps = 0
+        self._resumed_at: int | None = None
         self._unsaved: dict[int, bytes] = {}
 
     def state_dict(self) -> int:
@@ -30,11 +31,8 @@ class KeptCheckpoints:
         return self._env_steps
 
     def load_state_dict(self, state: int) -> None:
-        """Go on from a `state_dict`: what an earlier process kept later is of a run that is trained anew."""
-        self._env_steps = require_count(state)
-        for env_steps in kept_checkpoints(self._folder) if self._every else ():
-            if env_steps > self._env_steps:
-                (self._folder / f"{env_steps}.pt").unlink()
+        """Go on from a `state_dict`; the next `save` takes away what an earlier process kept later."""
+        self._env_steps = self._resumed_at = require_count(state)
 
     def next_at(self) -> int | None:
         """The env steps at which one is due; None if none ever is."""
@@ -49,6 +47,8 @@ class KeptCheckpoints:
 
     def save(self) -> None:
         """Write those that wait, and take away what is too old; after an OSError the next call goes on."""
+        if self._resumed_at is not None:
+            self._cut_off(self._resumed_at)
         if not self._unsaved:
             return
         for env_steps, data in list(self._unsaved.items()):
@@ -56,6 +56,13 @@ class KeptCheckpoints:
             del self._unsaved[env_steps]
         for env_steps in kept_checkpoints(self._folder)[: -self._most] if self._most else ():
             (self._folder / f"{env_steps}.pt").unlink()
+
+    def _cut_off(self, resumed_at: int) -> None:
+        """Take away what is later than that: those env steps are trained anew."""
+        for env_steps in kept_checkpoints(self._folder) if self._every else ():
+            if env_steps > resumed_at:
+                (self._folder / f"{env_steps}.pt").unlink()
+        self._resumed_at = None
 
 
 def kept_checkpoints(folder: Path) -> list[int]:

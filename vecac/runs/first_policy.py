@@ -7,13 +7,7 @@ from vecac.config import Config
 from vecac.config_parts import NetworkSettings
 from vecac.engines.contracts import Engine
 from vecac.errors import UsageError
-from vecac.runs.saved_policy import (
-    SavedPolicy,
-    explained,
-    load_policy,
-    network_settings,
-    require_network,
-)
+from vecac.runs.saved_policy import SavedPolicy, explained, load_policy, require_network
 
 
 def first_policy(config: Config) -> tuple[Config, SavedPolicy | None]:
@@ -26,10 +20,11 @@ def first_policy(config: Config) -> tuple[Config, SavedPolicy | None]:
     """
     if config.init_from is None:
         return config, None
-    saved, network = load_policy(Path(config.init_from)), network_settings(config.init_from)
-    given = {field.name: getattr(config, field.name) for field in fields(NetworkSettings)}
-    left_out = [field.name for field in fields(NetworkSettings) if given[field.name] == field.default]
-    require_network(config.init_from, {**given, **{name: network[name] for name in left_out}})
+    saved = load_policy(Path(config.init_from))
+    network = saved.network_settings
+    defaults = {field.name: field.default for field in fields(NetworkSettings)}
+    given = {name: value for name in network if (value := getattr(config, name)) != defaults[name]}
+    require_network(saved, {**network, **given})
     if config.init_optimizer and config.optimizer != saved.config.optimizer:
         raise UsageError(
             f"--init-optimizer: {config.init_from} was trained by {saved.config.optimizer}; add --optimizer "

@@ -34,6 +34,12 @@ class SavedPolicy:
         """By which `find_checkpoint` finds it: best, latest, or the env steps that it was kept at."""
         return self.path.stem
 
+    @property
+    def network_settings(self) -> dict[str, Any]:
+        """The settings that its network was made by."""
+        spec = self.network.spec
+        return {field.name: getattr(spec, field.name) for field in fields(NetworkSettings)}
+
 
 def find_checkpoint(run: Path, name: str | int | None = None) -> Path:
     """The file of a checkpoint by the folder of its run.
@@ -99,18 +105,12 @@ def load_policy(run: Path, name: str | int | None = None) -> SavedPolicy:
     return SavedPolicy(path, config, network, content)
 
 
-def network_settings(init_from: str) -> dict[str, Any]:
-    """The settings of the network that a saved policy has; UsageError as `load_policy`."""
-    spec = load_policy(Path(init_from)).network.spec
-    return {field.name: getattr(spec, field.name) for field in fields(NetworkSettings)}
-
-
-def require_network(init_from: str, wanted: Mapping[str, Any]) -> None:
-    """Refuse, with a UsageError, settings of a network that are not those of a saved policy."""
-    for name, known in network_settings(init_from).items():
+def require_network(saved: SavedPolicy, wanted: Mapping[str, Any]) -> None:
+    """Refuse, with a UsageError, settings of a network that are not those of a policy to begin with."""
+    for name, known in saved.network_settings.items():
         if wanted[name] != known:
             raise UsageError(
-                f"{typed(name, wanted[name])} is not what the network of --init-from {init_from} has "
+                f"{typed(name, wanted[name])} is not what the network of --init-from {saved.path} has "
                 f"({typed(name, known)}): leave it out"
             )
 
