@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from vecac.config import Config
-from vecac.engines.evaluation import evaluate, make_evaluation_environments
+from vecac.engines.evaluation import Evaluation, evaluate, make_evaluation_environments
 from vecac.errors import UsageError
 from vecac.recording import checkpoint
 from vecac.runs.periodic_evaluation import PeriodicEvaluation
@@ -96,6 +96,18 @@ def test_the_best_is_the_best_by_evaluation(evaluated):
     assert load_policy(evaluated.run_dir, "best").content["env_steps"] == evaluated.best_env_steps
     by_return = [float(row["rollout/ep_rew_mean"]) for row in rows(evaluated.run_dir)[-10:]]
     assert evaluated.best_return_mean not in by_return
+
+
+def test_returns_in_training_do_not_choose_the_best_beside_evaluations(tmp_path, monkeypatch):
+    """Evaluations of ever less, all below any return: the first is the best."""
+    means = iter([-1.0, -2.0, -3.0, -4.0])
+
+    def evaluate(*_, **__):
+        return Evaluation([next(means)], [1])
+
+    monkeypatch.setattr("vecac.runs.periodic_evaluation.evaluate", evaluate)
+    result = train(Config(**{**BASE, **EVALUATED, **SAME_STEP, "log_dir": str(tmp_path)}))
+    assert (result.best_env_steps, result.best_return_mean) == (1720, -1.0)
 
 
 def test_kept_checkpoints_are_of_the_same_kind_of_updates(evaluated):
