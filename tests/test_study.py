@@ -160,6 +160,7 @@ def test_a_run_that_fails_is_a_row_and_the_study_goes_on(tmp_path, capsys):
 )
 def test_bad_input_is_a_line_and_leaves_nothing(flags, said, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("vecac.shell.console.PATIENCE_SECONDS", 60.0)  # no line but the error, if it is slow
     (tmp_path / "logs").mkdir()
     assert said in explained(main(flags), *capsys.readouterr())
     assert [*tmp_path.rglob("*")] == [tmp_path / "logs"]

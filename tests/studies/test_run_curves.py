@@ -77,13 +77,18 @@ def test_what_cannot_be_drawn_of_a_folder_is_left_out_and_told(tmp_path):
     assert said[3] == f"left out: {RETURN} is blank in 1 of 2 runs"
 
 
+def damage(run, text):
+    (run / "progress.csv").write_text(text)
+
+
 @pytest.mark.parametrize("by_name", [True, False])
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
         (lambda run: (run / "progress.csv").unlink(), "run has no log row yet: wait for one"),
         (lambda run: (run / "progress.csv").write_text(""), "run has no log row yet: wait for one"),
-        (lambda run: (run / "progress.csv").write_text("a,b\n1\n"), "progress.csv is damaged: '1' is no row"),
+        (lambda run: damage(run, "time/fps,train/loss\n1\n"), "progress.csv is damaged: '1' is no row"),
+        (lambda run: damage(run, "a,b\n1"), "progress.csv is damaged: its first line names no metrics"),
         (lambda run: (run / "config.json").write_text("{"), "config.json is damaged: it is not JSON"),
         (lambda run: (run / "config.json").write_text('{"env_id": "A", "gamma": 2}'), "--gamma must be"),
         (lambda run: (run / "result.json").write_text("{"), "result.json is damaged: it is not JSON"),
