@@ -39,7 +39,13 @@ def trained(tmp_path_factory):
     def trained(case):
         if case not in made:
             folder = str(tmp_path_factory.mktemp("logs"))
-            base = {"total_timesteps": 300, "num_envs": 4, "eval_episodes": 0, "hidden_sizes": (24,)}
+            base = {
+                "total_timesteps": 300,
+                "num_envs": 4,
+                "eval_episodes": 0,
+                "hidden_sizes": (24,),
+                "learner": "torch",
+            }
             settings = {**base, **CASES[case], "env_id": case, "log_dir": folder, "quiet": True}
             made[case] = train(Config(**settings)).run_dir
             path = made[case] / "checkpoints" / "latest.pt"

@@ -96,8 +96,13 @@ def test_without_it_the_seed_says_what_a_run_begins_with(cartpole, tmp_path):
 
 
 def test_it_may_be_another_environment_of_the_same_sizes(tmp_path):
-    first = train_in(tmp_path, env_id="MountainCar-v0", total_timesteps=400)
-    renamed = {"env_kwargs": {"goal_velocity": 0.01}, "max_episode_steps": 50, "gamma": 0.9, "num_envs": 2}
+    first = train_in(tmp_path, env_id="MountainCar-v0", total_timesteps=400, learner="torch")
+    renamed = {
+        "env_kwargs": {"goal_velocity": 0.01},
+        "max_episode_steps": 50,
+        "gamma": 0.9,
+        "learner": "torch",
+    }
     assert begun(first, tmp_path, **renamed).updates == 1
 
 

@@ -31,6 +31,7 @@ def run_dir(request, tmp_path_factory):
     settings = {
         "num_envs": 4,
         "hidden_sizes": (24,),
+        "learner": "torch",
         "learning_rate": 1e-2,
         "reward_scale": 1.0,
     } | ENVIRONMENTS[request.param]

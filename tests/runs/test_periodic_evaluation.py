@@ -32,7 +32,11 @@ KINDS = {
     "fused": {"engine": "fused"},
     "async": {"engine": "async", "num_envs": 2},
     "normalised": {"env_id": "Pendulum-v1", "norm_obs": True, "norm_reward": True, "total_timesteps": 4000},
-    "global generator": {"env_id": "space_environments:Global-v0", "total_timesteps": 4000},
+    "global generator": {
+        "env_id": "space_environments:Global-v0",
+        "total_timesteps": 4000,
+        "learner": "torch",
+    },
 }
 
 
