@@ -23,7 +23,8 @@ def wish(**settings):
     ("settings", "engines"),
     [
         ({}, "fused vector sync async"),
-        ({"env_id": "Acrobot-v1"}, "sync async"),
+        ({"env_id": "Acrobot-v1"}, "fused sync async"),
+        ({"env_id": "scripted_environments:Random-v0"}, "sync async"),
         ({"env_id": "scripted_environments:VectorSameStep-v0"}, "vector"),
         ({"learner": "torch"}, "vector sync async"),
         ({"td_lambda": 0.5}, "vector sync async"),
@@ -69,7 +70,7 @@ def test_auto_takes_the_fastest_that_can(num_envs, env_id, engine):
 
 
 def test_auto_says_where_there_is_none():
-    asked = wish(env_id="Acrobot-v1")
+    asked = wish(env_id="scripted_environments:Random-v0")
     asked.__dict__["spec"] = SimpleNamespace(id="No-v0", entry_point=None, vector_entry_point=None)
     with pytest.raises(UsageError, match=r"finds none; fused is out.*; vector is out.*; sync is out"):
         fastest_engine(asked)

@@ -16,6 +16,7 @@ from vecac.engines.compiled_form import require_same_steps
 from vecac.engines.selection import make_engine
 from vecac.errors import UsageError
 from vecac.kernels.catalogue import find, registered
+from vecac.kernels.environments.acrobot import ACROBOT
 from vecac.kernels.environments.cartpole import CARTPOLE
 from vecac.kernels.environments.mountain_car import MOUNTAIN_CAR
 
@@ -156,7 +157,12 @@ def test_rounding_that_grows_is_not_held_against_a_form():
 @pytest.mark.parametrize("what", ["state", "reward", "end"])
 @pytest.mark.parametrize(
     ("env_id", "environment"),
-    [("CartPole-v1", CARTPOLE), ("MountainCar-v0", MOUNTAIN_CAR), *((env_id, LINE) for env_id in COMPARABLE)],
+    [
+        ("Acrobot-v1", ACROBOT),
+        ("CartPole-v1", CARTPOLE),
+        ("MountainCar-v0", MOUNTAIN_CAR),
+        *((env_id, LINE) for env_id in COMPARABLE),
+    ],
 )
 def test_a_form_that_steps_otherwise_is_refused(env_id, environment, what):
     with pytest.raises(

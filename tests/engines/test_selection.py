@@ -32,7 +32,13 @@ def choose(**settings):
     [
         ({}, "fused", "compiled", "it is the fastest for these settings"),
         ({"env_id": "MountainCar-v0"}, "fused", "compiled", "it is the fastest for these settings"),
-        ({"env_id": "Acrobot-v1"}, "sync", "compiled", "Acrobot-v1 has no compiled form"),
+        ({"env_id": "Acrobot-v1"}, "fused", "compiled", "it is the fastest for these settings"),
+        (
+            {"env_id": "scripted_environments:Random-v0"},
+            "sync",
+            "compiled",
+            "scripted_environments:Random-v0 has no compiled form",
+        ),
         ({"td_lambda": 0.5}, "vector", "torch", "--engine fused needs --td-lambda 0"),
         ({"learner": "torch"}, "vector", "torch", "--engine fused learns by itself"),
         ({"autoreset_mode": "disabled"}, "sync", "compiled", "needs --autoreset-mode next-step"),
@@ -68,10 +74,9 @@ def test_what_is_named_is_taken_without_a_word(learner):
 
 
 def test_fused_without_a_compiled_form_is_refused():
-    with pytest.raises(
-        UsageError, match="Acrobot-v1 has no compiled form, as CartPole-v1 and MountainCar-v0"
-    ):
-        choose(engine="fused", env_id="Acrobot-v1")
+    having = "Acrobot-v1, CartPole-v1, MountainCar-v0"
+    with pytest.raises(UsageError, match=f"Pendulum-v1 has no compiled form, as {having} have"):
+        choose(engine="fused", env_id="Pendulum-v1")
 
 
 @pytest.mark.parametrize(

@@ -21,4 +21,4 @@ def test_a_user_adds_an_environment_of_their_own(monkeypatch):
     assert catalogue.find("Line-v0") is None
     catalogue.register("Line-v0", LINE)
     assert catalogue.find("Line-v0") is catalogue.find("kernel_support:Line-v0") is LINE
-    assert catalogue.registered() == ["CartPole-v1", "Line-v0", "MountainCar-v0"]
+    assert catalogue.registered() == ["Acrobot-v1", "CartPole-v1", "Line-v0", "MountainCar-v0"]

@@ -74,7 +74,7 @@ def _compiled_form(wish: Wish) -> str | None:
     env_id, spec = wish.config.env_id, wish.spec  # whose module may register one
     environment = find(env_id)
     if environment is None:
-        return f"{env_id} has no compiled form, as {' and '.join(registered())} have"
+        return f"{env_id} has no compiled form, as {', '.join(registered())} have"
     if in_the_way := _choice_of_one(wish):
         return in_the_way
     obs_size, action = wish.form

@@ -1,10 +1,11 @@
 """The environments that have a compiled form."""
 
 from vecac.kernels.environment import CompiledEnvironment
+from vecac.kernels.environments.acrobot import ACROBOT
 from vecac.kernels.environments.cartpole import CARTPOLE
 from vecac.kernels.environments.mountain_car import MOUNTAIN_CAR
 
-_ENVIRONMENTS = {"CartPole-v1": CARTPOLE, "MountainCar-v0": MOUNTAIN_CAR}
+_ENVIRONMENTS = {"Acrobot-v1": ACROBOT, "CartPole-v1": CARTPOLE, "MountainCar-v0": MOUNTAIN_CAR}
 
 
 def register(env_id: str, environment: CompiledEnvironment) -> None:

@@ -1,0 +1,17 @@
+"""Squares, in compiled form, are those of NumPy to the last bit."""
+
+import math
+
+import numpy as np
+from numba import njit
+
+from vecac.kernels.environments.powers import squared
+
+
+def test_it_rounds_as_numpy_does():
+    compiled = njit(squared)
+    numbers = np.random.default_rng(0).uniform(-30, 30, 50_000)
+    ours = [compiled(number) for number in numbers]
+    assert ours == [number**2 for number in numbers] == [squared(number) for number in numbers.tolist()]
+    assert math.isnan(compiled(math.nan))
+    assert compiled(-math.inf) == math.inf
