@@ -156,11 +156,7 @@ def _in_kernels(remedy: str) -> dict[str, FlagNeed]:
         "td_lambda": (lambda value: value == 0, "--td-lambda 0"),
         "hidden_sizes": (lambda sizes: len(sizes) == 1, "one hidden layer"),
         "log_std_init": (operator.not_, "--log-std-init 0"),
-        "optimizer_eps": (lambda eps: eps in (None, 1e-8), "--optimizer-eps 1e-8"),
         "activation": (lambda value: value == "relu", "--activation relu"),
-        "optimizer": (lambda value: value == "adam", "--optimizer adam"),
-        "value_loss": (lambda value: value == "smooth-l1", "--value-loss smooth-l1"),
-        "ent_coef_schedule": (lambda value: value == "constant", "--ent-coef-schedule constant"),
         **{
             name: (operator.not_, f"--no-{flag(name)[2:]}")
             for name in ("separate_critic", "norm_obs", "norm_reward", "normalize_advantage")
@@ -177,7 +173,6 @@ NEEDS: dict[str, dict[str, FlagNeed]] = {
     "--engine vector": {**_NO_WRAPPERS, **_NO_WORKERS},
     "--engine fused": {
         **_in_kernels(_ANOTHER_ENGINE),
-        "lr_final": FlagNeed(operator.not_, "needs --lr-final 0", _ANOTHER_ENGINE),
         "env_kwargs": FlagNeed(
             operator.not_, "takes no --env-kwargs", "leave them out, or use --engine sync"
         ),

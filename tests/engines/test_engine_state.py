@@ -44,7 +44,9 @@ CASES += [
 CASES += [
     {"engine": "fused", "learner": "compiled", "env_id": env} for env in ("CartPole-v1", "MountainCar-v0")
 ]
-CASES += [{"engine": "fused", "learner": "compiled", "num_envs": 300, "num_threads": 2}]
+SCHEDULED = {"optimizer": "rmsprop", "lr_final": 1e-3, "ent_coef": 0.1, "ent_coef_schedule": "linear"}
+CASES += [{"engine": "fused", "learner": "compiled", "num_envs": 300, "num_threads": 2, **SCHEDULED}]
+CASES += [{"engine": "sync", "learner": "compiled", **SCHEDULED}]
 
 
 def case_of(case):

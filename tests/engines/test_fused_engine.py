@@ -14,7 +14,7 @@ from kernel_support import LINE, assert_gradients_close, state_of
 from support import SMALL
 
 from vecac.algorithm.network import ActorCritic
-from vecac.algorithm.td import td_loss, td_targets
+from vecac.algorithm.td import actor_critic_loss, td_targets
 from vecac.config import Config
 from vecac.engines import fused_engine
 from vecac.engines.fused_engine import FusedEngine
@@ -22,6 +22,7 @@ from vecac.kernels.drivers.fused import next_uniform
 from vecac.kernels.environments.acrobot import ACROBOT
 from vecac.kernels.environments.cartpole import CARTPOLE
 from vecac.kernels.environments.mountain_car import MOUNTAIN_CAR
+from vecac.learners.optimizers import make_optimizer
 from vecac.runs.progress import EpisodeStatistics
 from vecac.seeding import seed_sequences
 from vecac.transition import Episode
@@ -36,7 +37,7 @@ SHAPES = [(1, 1), (1, 10), (3, 7), (4, 5), (70, 4), (130, 3)]  # (N, T): lanes t
 OPTIONS = [
     {},
     {"ent_coef": 0.2, "vf_coef": 0.5},
-    {"bootstrap_truncated": False, "reward_scale": 1.0},
+    {"bootstrap_truncated": False, "reward_scale": 1.0, "value_loss": "mse"},
 ]
 
 
@@ -105,7 +106,9 @@ def reference(network, rows, config):
     next_value = double(torch.from_numpy(next_obs).double())[1].detach()
     scaled = torch.from_numpy(reward * config.reward_scale)
     target = td_targets(scaled, ends, next_value, config.gamma)
-    terms = td_loss(logits, value, torch.from_numpy(action), target, config.ent_coef, config.vf_coef)
+    log_prob, entropy = double.head.evaluate(logits, torch.from_numpy(action))
+    coefficients = config.ent_coef, config.vf_coef, config.value_loss
+    terms = actor_critic_loss(log_prob, entropy, value, target, *coefficients)
     terms.total.backward()
     return terms, {name: parameter.grad for name, parameter in double.named_parameters()}, value, target
 
@@ -250,27 +253,47 @@ def test_a_call_is_short(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"max_grad_norm": 0.01}, {"anneal_lr": True, "total_timesteps": 500}], ids=str
+    "settings",
+    [
+        {},
+        {"max_grad_norm": 0.01},
+        {"anneal_lr": True, "total_timesteps": 500},
+        {"optimizer": "rmsprop", "lr_schedule": "linear", "lr_final": 1e-3, "total_timesteps": 200},
+    ],
+    ids=str,
 )
-def test_five_updates_are_those_of_torchs_adam(settings):
+def test_five_updates_are_those_of_torchs_optimizer(settings):
     engine = make(num_envs=4, n_rollout=5, learning_rate=1e-2, **SMALL, **settings)
     network = ActorCritic(4, 2, *SMALL["hidden_sizes"])
     network.load_state_dict(engine.network.state_dict())
-    adam = torch.optim.Adam(network.parameters())
+    optimizer = make_optimizer(Config(**settings), network)
     for update in range(5):
         engine.iterate(1)
         for name, gradient in engine._shared.gradient().items():
             dict(network.named_parameters())[name].grad = gradient  # clipped already
-        rate = 1e-2 * (1 - 20 * update / 500) if settings.get("anneal_lr") else 1e-2
-        adam.param_groups[0]["lr"] = rate
-        adam.step()
+        final, done = settings.get("lr_final", 0.0), 20 * update / settings.get("total_timesteps", math.inf)
+        rate = final + (1e-2 - final) * (1 - done)
+        optimizer.param_groups[0]["lr"] = rate
+        optimizer.step()
         assert engine.iterate(0).last_update.read()["train/learning_rate"] == pytest.approx(rate)
     assert torch.allclose(state_of(engine.network), state_of(network), rtol=1e-5, atol=1e-6)
-    expected, actual = adam.state_dict(), engine.policy_state()["optimizer"]
+    expected, actual = optimizer.state_dict(), engine.policy_state()["optimizer"]
     assert actual["param_groups"][0]["lr"] == pytest.approx(rate)
     for index, state in expected["state"].items():
         for name, tensor in state.items():
             assert torch.allclose(actual["state"][index][name], tensor, rtol=1e-4, atol=1e-9), name
+
+
+def test_the_entropy_bonus_is_scheduled_by_the_steps_before_the_rollout():
+    scheduled = {"ent_coef_schedule": "linear", "ent_coef_final": 0.1, "total_timesteps": 100}
+    engine = make(num_envs=4, n_rollout=5, ent_coef=0.5, **SMALL, **scheduled)
+    for update in range(3):
+        settings = engine.memory.model.settings
+        ent_coef = 0.5 - 0.4 * 20 * update / 100
+        assert settings["ent_coef"] == pytest.approx(ent_coef)
+        read = engine.iterate(1).last_update.read()
+        terms = read["train/policy_loss"] + read["train/value_loss"] - ent_coef * read["train/entropy"]
+        assert read["train/loss"] == pytest.approx(terms, rel=1e-5)
 
 
 def test_clipping_leaves_the_norm_asked_for():

@@ -1,19 +1,20 @@
 """torch and the kernels look at the same memory."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from vecac.config import Config
-from vecac.kernels.mathematics.policy import SETTINGS, SUMS
+from vecac.kernels.mathematics.policy import SUMS
 from vecac.learners.kernel_parameters import KernelParameters, KernelUpdate, aligned
 from vecac.seeding import seed_sequences
 
 
-def make(obs_size=5, num_actions=3):
-    return KernelParameters(Config(hidden_size=8), obs_size, num_actions, seed_sequences(1))
+def make(obs_size=5, num_actions=3, **settings):
+    return KernelParameters(Config(hidden_size=8, **settings), obs_size, num_actions, seed_sequences(1))
 
 
 def test_the_network_is_the_kernels_memory_both_ways():
@@ -40,19 +41,31 @@ def test_the_network_is_the_kernels_memory_both_ways():
     }
 
 
-def test_the_optimizer_shows_the_kernels_moments():
-    shared = make()
+@pytest.mark.parametrize(
+    ("optimizer", "make_other", "eps", "numbers"),
+    [
+        ("adam", torch.optim.Adam, 1e-8, {"step": 7, "exp_avg": 2, "exp_avg_sq": 3}),
+        ("rmsprop", torch.optim.RMSprop, 1e-5, {"step": 7, "square_avg": 3}),
+    ],
+)
+def test_the_optimizer_shows_the_kernels_moments(optimizer, make_other, eps, numbers):
+    shared = make(optimizer=optimizer)
     shared.model.mean_M[:], shared.model.square_M[:] = 2.0, 3.0
-    adam = torch.optim.Adam(shared.network.parameters())
-    adam.load_state_dict(shared.state_dict(7, 0.25)["optimizer"])  # torch takes it
-    state = adam.state_dict()
-    assert state["param_groups"][0]["eps"] == 1e-8
-    assert state["param_groups"][0]["lr"] == 0.25
+    saved = shared.state_dict(7, 0.25)
+    other = make_other(shared.network.parameters())
+    other.load_state_dict(saved["optimizer"])  # torch takes it
+    state = other.state_dict()
+    assert (state["param_groups"][0]["eps"], state["param_groups"][0]["lr"]) == (eps, 0.25)
     assert len(state["state"]) == 6
     for moments in state["state"].values():
-        assert moments["step"] == 7
-        assert (moments["exp_avg"] == 2).all()
-        assert (moments["exp_avg_sq"] == 3).all()
+        assert moments.keys() == numbers.keys()
+        assert all((moments[name] == number).all() for name, number in numbers.items())
+    loaded = make(optimizer=optimizer)
+    loaded.load_state_dict(saved)
+    assert (loaded.model.square_M == 3).sum() == (shared.model.parameters_M != 0).sum()
+    for parameter in shared.network.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    other.step()  # nor does it miss a setting
 
 
 @pytest.mark.parametrize("count", [1, 5])
@@ -81,7 +94,19 @@ def test_settings_left_out_mean_no_limit():
         200,
     ]
     assert settings["bootstrap_truncated"] == 0
-    assert set(SETTINGS.names) <= {*Config().to_dict(), "anneal_over", "time_limit"}
+
+
+def test_the_optimizer_and_the_schedules_are_told():
+    settings = settings_of(Config(optimizer="rmsprop", value_loss="mse", ent_coef=0.5))
+    assert settings["is_rmsprop"] == settings["is_mse"] == 1
+    assert settings["optimizer_eps"] == 1e-5
+    assert settings["ent_coef"] == settings["ent_coef_first"] == 0.5
+    assert settings["ent_coef_over"] == math.inf
+    config = Config(ent_coef_schedule="linear", ent_coef_final=0.25, lr_final=0.5, anneal_lr=True)
+    settings = settings_of(replace(config, total_timesteps=77, optimizer_eps=0.1))
+    assert settings["is_rmsprop"] == settings["is_mse"] == 0
+    names = ("ent_coef_over", "ent_coef_final", "lr_final", "optimizer_eps")
+    assert [settings[name].item() for name in names] == [77, 0.25, 0.5, 0.1]
 
 
 def test_metrics_are_means_over_the_rows_of_all_blocks():

@@ -25,6 +25,7 @@ SETTINGS = [
     {"autoreset_mode": "same-step", "reward_scale": 1e-6, "ent_coef": 10.0},
     {"autoreset_mode": "disabled", "bootstrap_truncated": False, "gamma": 1.0, "vf_coef": 100.0},
     {"gamma": 0.0, "vf_coef": 0.0, "reward_scale": 1e9, "max_grad_norm": 0.01},
+    {"value_loss": "mse", "vf_coef": 0.4, "optimizer": "rmsprop"},
 ]
 
 MUTATIONS = [
@@ -35,6 +36,7 @@ MUTATIONS = [
     ({}, "next_value.masked_fill(terminated, 0.0)", "next_value"),
     ({}, "else F.smooth_l1_loss(value, target)", "else F.mse_loss(value, target)"),
     ({}, "else F.smooth_l1_loss(value, target)", "else F.smooth_l1_loss(value, target, beta=0.5)"),
+    ({"value_loss": "mse"}, "F.mse_loss(value, target)", "0.5 * F.mse_loss(value, target)"),
     ({}, "(log_prob * advantage).mean()", "(log_prob * advantage).sum()"),
     ({}, "-(log_prob * advantage)", "(log_prob * advantage)"),
     ({}, "target - value.detach() if", "target - value if"),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vecac.algorithm.schedule import rates_at
 from vecac.config_parts import LearningSettings
 from vecac.engines.compiled_faults import find_fault
 from vecac.engines.compiled_form import Functions
@@ -60,7 +61,7 @@ class FusedEngine:
         seeds: SeedSequences,
         kernels: "Kernels | None" = None,
     ) -> None:
-        self.environment, self._seeds = environment, seeds
+        self.environment, self._settings, self._seeds = environment, settings, seeds
         sizes = environment.obs_size, environment.num_actions
         self._shared = KernelParameters(settings, *sizes, seeds, time_limit)
         self.memory = memory = _allocate(settings, environment, self._shared.model, seeds)
@@ -106,6 +107,7 @@ class FusedEngine:
             return []
         for name in ("window", "progress"):
             fill(getattr(self.memory, name), state["engine"][name])
+        self.memory.model.settings["ent_coef"] = rates_at(self._settings, self.env_steps).ent_coef
         environments, episodes = self.memory.environments, state["engine"]["episodes"]
         if episodes is not None:
             fill(environments, episodes)
@@ -144,7 +146,8 @@ class FusedEngine:
                 self._threads.run(self._iterate, self.memory, iterations, pause_at, *self.kernels.functions)
             if progress["paused"] or time.perf_counter() > deadline:
                 break
-        last_update = self._shared.last_update(float(progress["grad_norm"]), float(progress["learning_rate"]))
+        rates = rates_at(self._settings, self.env_steps - self.memory.endings_TN.size)
+        last_update = self._shared.last_update(float(progress["grad_norm"]), *rates)
         diverged = not last_update.has_finite_gradient()
         if diverged and (fault := self._find_fault()) is not None:
             raise EnvironmentFault(fault)

@@ -27,7 +27,7 @@ ACTED_FOR_ALONE = 16_384
 
 
 class CompiledLearner:
-    """Owns the network, Adam's state and the policy's random stream; see contracts.Learner.
+    """Owns the network, the optimiser's state and the policy's random stream; see contracts.Learner.
 
     Args:
         settings: of the loss, the network and the rollout, as config_rules.NEEDS has them.
@@ -96,16 +96,16 @@ class CompiledLearner:
         return action_N
 
     def update(self, rollout: Rollout, rates: Rates) -> KernelUpdate | None:
-        """One Adam step on the mean loss over the valid rows; None, and no step, if there are none."""
+        """One step on the mean loss over the valid rows; None, and no step, if there are none."""
         memory = self._bind(rollout)
         num_valid = int(np.count_nonzero(rollout.valid_TN))
         if num_valid == 0:
             return None
-        learning_rate = rates.learning_rate
-        self._num_updates, self._learning_rate = self._num_updates + 1, learning_rate
+        self._num_updates, self._learning_rate = self._num_updates + 1, rates.learning_rate
+        memory.model.settings["ent_coef"] = rates.ent_coef
         self._threads.run(self._differentiate, memory)
-        grad_norm = self._update(memory.model, num_valid, learning_rate, self._num_updates)
-        return self._shared.last_update(grad_norm, learning_rate)
+        grad_norm = self._update(memory.model, num_valid, rates.learning_rate, self._num_updates)
+        return self._shared.last_update(grad_norm, *rates)
 
     def close(self) -> None:
         """End the threads."""

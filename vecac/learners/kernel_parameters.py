@@ -1,4 +1,4 @@
-"""What the compiled kernels and torch share: the network, Adam's state, the settings and the metrics.
+"""What the compiled kernels and torch share: the network, the optimiser's state, settings and metrics.
 
 Shapes: D observation size, A actions, M parameters.
 """
@@ -16,9 +16,10 @@ from vecac.actions import ActionForm
 from vecac.algorithm.network import initial_network, network_spec
 from vecac.config_parts import LearningSettings
 from vecac.kernels.mathematics.mlp import num_blocks, parameters_dtype, workspace_dtype
-from vecac.kernels.mathematics.model import BETA1, BETA2, EPSILON, Model
+from vecac.kernels.mathematics.model import Model
+from vecac.kernels.mathematics.optimizer_steps import ALPHA, BETA1, BETA2
 from vecac.kernels.mathematics.policy import SETTINGS, SUMS
-from vecac.learners.optimizers import require_moments
+from vecac.learners.optimizers import MOMENTS, epsilon_of, require_moments
 from vecac.seeding import SeedSequences, torch_seed
 
 ALIGNMENT = 64
@@ -29,7 +30,7 @@ NO_LIMIT = 2**62
 
 
 class KernelParameters:
-    """A network whose parameters are torch's and the kernels' at once, and the moments of its Adam.
+    """A network whose parameters are torch's and the kernels' at once, and the moments of its optimiser.
 
     Args:
         settings: of the loss, the optimiser and the network, and num_envs.
@@ -65,43 +66,46 @@ class KernelParameters:
         views = torch_views(parameters, obs_size)
         for name, parameter in self.network.named_parameters():
             parameter.data = views[name].copy_(parameter.data)
-        self._moments = torch_views(mean, obs_size), torch_views(square, obs_size)
+        moments = {"exp_avg": mean, "exp_avg_sq": square, "square_avg": square}
+        self._moments = {name: torch_views(moments[name], obs_size) for name in MOMENTS[settings.optimizer]}
         self._settings, self._obs_size = settings, obs_size
 
-    def last_update(self, grad_norm: float, learning_rate: float) -> "KernelUpdate":
-        """What the kernels' sums say of their last update."""
-        coefficients = self._settings.vf_coef, self._settings.ent_coef
-        return KernelUpdate(self.model.sums.copy(), grad_norm, learning_rate, *coefficients)
+    def last_update(self, grad_norm: float, learning_rate: float, ent_coef: float) -> "KernelUpdate":
+        """What the kernels' sums say of their last update, which was made with these rates."""
+        sums = self.model.sums.copy()
+        return KernelUpdate(sums, grad_norm, learning_rate, self._settings.vf_coef, ent_coef)
 
     def gradient(self) -> dict[str, Tensor]:
         """What the last update stepped along, by the names of the network's parameters; in its memory."""
         return torch_views(self.model.gradient, self._obs_size)
 
     def state_dict(self, updates: int, learning_rate: float) -> dict[str, Any]:
-        """network_spec, network, and optimizer as torch's Adam would have it, in the kernels' memory.
+        """network_spec, network, and optimizer as torch's would have it, in the kernels' memory.
 
-        Made by hand, since making an Adam has torch import its compiler, which takes two seconds.
+        Made by hand, since making an optimiser has torch import its compiler, which takes two seconds.
         """
-        mean, square = self._moments
-        step = float(updates)
         state = {
-            index: {"step": torch.tensor(step), "exp_avg": mean[name], "exp_avg_sq": square[name]}
+            index: {"step": torch.tensor(float(updates))}
+            | {key: of[name] for key, of in self._moments.items()}
             for index, (name, _) in enumerate(self.network.named_parameters())
         }
-        group = {"lr": learning_rate, "betas": (BETA1, BETA2), "eps": EPSILON, "weight_decay": 0.0}
-        groups = [group | {"amsgrad": False, "params": list(state)}]
+        own: dict[str, Any] = {"betas": (BETA1, BETA2), "amsgrad": False}
+        if self._settings.optimizer == "rmsprop":
+            own = {"alpha": ALPHA, "momentum": 0.0, "centered": False}
+        group = {"lr": learning_rate, "eps": epsilon_of(self._settings), "weight_decay": 0.0}
+        groups = [{**group, **own, "params": list(state)}]
         network = {"network_spec": self.network.spec.to_dict(), "network": self.network.state_dict()}
         return {**network, "optimizer": {"state": state, "param_groups": groups}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over network and optimizer of an engine's state_dict, whoever made it. Raises as Engine."""
-        require_moments("adam", self.network, state["optimizer"])
+        require_moments(self._settings.optimizer, self.network, state["optimizer"])
         self.network.load_state_dict(state["network"])
         saved = state["optimizer"]["state"]
         for index, (name, _) in enumerate(self.network.named_parameters()):
-            for moment, key in zip(self._moments, ("exp_avg", "exp_avg_sq"), strict=True):
-                # torch's Adam has no state before its first step.
-                moment[name].copy_(saved[index][key]) if saved else moment[name].zero_()
+            for key, of in self._moments.items():
+                # torch's optimisers have no state before their first step.
+                of[name].copy_(saved[index][key]) if saved else of[name].zero_()
 
 
 @dataclass(frozen=True)
@@ -163,8 +167,16 @@ def torch_views(record: NDArray[Any], obs_size: int) -> dict[str, Tensor]:
 def _kernel_settings(settings: LearningSettings, time_limit: int | None) -> NDArray[Any]:
     """The settings as the kernels take them, one record."""
     record = np.zeros(1, SETTINGS)
-    for name in ("gamma", "reward_scale", "ent_coef", "vf_coef", "bootstrap_truncated", "learning_rate"):
+    for name in ("gamma", "reward_scale", "ent_coef", "vf_coef", "bootstrap_truncated"):
         record[name] = getattr(settings, name)
+    for name in ("learning_rate", "lr_final", "ent_coef_final"):
+        record[name] = getattr(settings, name)
+    record["is_mse"] = settings.value_loss == "mse"
+    record["is_rmsprop"] = settings.optimizer == "rmsprop"
+    record["optimizer_eps"] = epsilon_of(settings)
+    record["ent_coef_first"] = settings.ent_coef
+    is_scheduled = settings.ent_coef_schedule == "linear"
+    record["ent_coef_over"] = settings.total_timesteps if is_scheduled else math.inf
     record["max_grad_norm"] = math.inf if settings.max_grad_norm is None else settings.max_grad_norm
     record["anneal_over"] = settings.total_timesteps if settings.anneals_lr else math.inf
     record["time_limit"] = NO_LIMIT if time_limit is None else time_limit

@@ -18,10 +18,15 @@ EPSILONS = {"adam": 1e-8, "rmsprop": 1e-5}
 def make_optimizer(settings: LearningSettings, network: nn.Module) -> torch.optim.Optimizer:
     """torch's Adam, or its RMSprop with alpha 0.99."""
     parameters, learning_rate = network.parameters(), settings.learning_rate
-    eps = EPSILONS[settings.optimizer] if settings.optimizer_eps is None else settings.optimizer_eps
+    eps = epsilon_of(settings)
     if settings.optimizer == "rmsprop":
         return torch.optim.RMSprop(parameters, lr=learning_rate, alpha=0.99, eps=eps)
     return torch.optim.Adam(parameters, lr=learning_rate, eps=eps, fused=True)
+
+
+def epsilon_of(settings: LearningSettings) -> float:
+    """What was asked for, or else the optimiser's own."""
+    return EPSILONS[settings.optimizer] if settings.optimizer_eps is None else settings.optimizer_eps
 
 
 def learning_rate_of(optimizer_state: Mapping[str, Any]) -> float:

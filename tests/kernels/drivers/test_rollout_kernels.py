@@ -16,7 +16,11 @@ from vecac.learners.torch_learner import TorchLearner
 from vecac.seeding import seed_sequences
 
 SIZES = [(4, 2), (3, 5), (11, 1)]  # (D, A)
-OPTIONS = [{}, {"ent_coef": 0.3, "vf_coef": 0.5, "bootstrap_truncated": False}, {"max_grad_norm": 0.01}]
+OPTIONS = [
+    {},
+    {"ent_coef": 0.3, "vf_coef": 0.5, "bootstrap_truncated": False},
+    {"max_grad_norm": 0.01, "value_loss": "mse", "optimizer": "rmsprop"},
+]
 SHAPES = [(1, 1), (5, 6), (4, 131)]  # (T, N)
 
 

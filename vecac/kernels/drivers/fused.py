@@ -203,6 +203,12 @@ def _gather_episodes(memory: Any) -> Any:
 
 
 @njit
+def _scheduled(first: float, final: float, done: float) -> float:
+    """See algorithm/schedule.py."""
+    return final + (first - final) * (1.0 - done)
+
+
+@njit
 def learn(memory: Any, goal: float) -> Any:
     """One update from what `collect` summed up.
 
@@ -212,9 +218,14 @@ def learn(memory: Any, goal: float) -> Any:
     settings, progress = memory.model.settings[0], memory.progress[0]
     rows = memory.endings_TN.size
     progress.updates += 1
-    progress.learning_rate = settings.learning_rate * (1.0 - progress.env_steps / settings.anneal_over)
+    progress.learning_rate = _scheduled(
+        settings.learning_rate, settings.lr_final, progress.env_steps / settings.anneal_over
+    )
     progress.grad_norm = update(memory.model, rows, progress.learning_rate, progress.updates)
     num_ended = _gather_episodes(memory)
+    settings.ent_coef = _scheduled(
+        settings.ent_coef_first, settings.ent_coef_final, progress.env_steps / settings.ent_coef_over
+    )
     if not math.isfinite(progress.grad_norm):
         return True
     if num_ended > 0 and progress.episodes >= memory.window.size and memory.window.mean() >= goal:

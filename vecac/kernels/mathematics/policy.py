@@ -14,13 +14,20 @@ from vecac.kernels.mathematics.mlp import FAST, ZERO
 SETTINGS = np.dtype(
     [
         *((name, np.float32) for name in ("gamma", "reward_scale", "ent_coef", "vf_coef")),
-        ("bootstrap_truncated", np.uint8),
-        *((name, np.float64) for name in ("max_grad_norm", "learning_rate", "anneal_over")),
+        *((name, np.uint8) for name in ("bootstrap_truncated", "is_mse", "is_rmsprop")),
+        *((name, np.float64) for name in ("max_grad_norm", "optimizer_eps")),
+        *((name, np.float64) for name in ("learning_rate", "lr_final", "anneal_over")),
+        *((name, np.float64) for name in ("ent_coef_first", "ent_coef_final", "ent_coef_over")),
         ("time_limit", np.int64),
     ],
     align=True,
 )
-"""A run's settings as the kernels take them. Infinity is no clipping and no annealing."""
+"""A run's settings as the kernels take them. Infinity is no clipping and no annealing.
+
+ent_coef is that of the next update, the only one that changes; is_mse: of the value loss; is_rmsprop: of the
+optimiser. anneal_over, ent_coef_over: env steps from learning_rate to lr_final, and from ent_coef_first to
+ent_coef_final.
+"""
 
 SUMS = np.dtype(
     [
@@ -101,7 +108,7 @@ def differentiate(
 
     loss = -log pi_a * d + vf_coef * smooth_l1(V, target) - ent_coef * H,   H = -sum_k pi_k log pi_k
     dloss/dy_k = (pi_k - [k = a]) * d + ent_coef * pi_k * (log pi_k + H)
-    dloss/dV = vf_coef * clip(V - target, -1, 1)
+    dloss/dV = vf_coef * clip(V - target, -1, 1), or vf_coef * 2 (V - target) with the squared error
     """
     y, probability, d_heads = work.heads[step, lane], work.probability[lane], work.d_heads[lane]
     last = probability.size - 1
@@ -119,12 +126,15 @@ def differentiate(
     if action < last:
         d_heads[action] -= error
         log_probability += y[action]
-    d_heads[last] = settings.vf_coef * max(-one, min(one, -error))
-
     size = abs(error)
+    if settings.is_mse:
+        d_heads[last] = settings.vf_coef * np.float32(-2) * error
+        sums.value += error * error
+    else:
+        d_heads[last] = settings.vf_coef * max(-one, min(one, -error))
+        sums.value += np.float32(0.5) * error * error if size < one else size - np.float32(0.5)
     sums.rows += 1
     sums.policy -= log_probability * error
-    sums.value += np.float32(0.5) * error * error if size < one else size - np.float32(0.5)
     sums.entropy += entropy
     sums.error += error
     sums.error_square += np.float64(error) * error
