@@ -1,6 +1,5 @@
 """What scores.py trains in, and what it makes of the runs."""
 
-import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -103,12 +102,12 @@ def cells(row: Mapping[str, Any]) -> list[list[str]]:
     """A line a trainer."""
     lines = []
     for name, summary in row["trainers"].items():
-        low, high = summary["greedy_interval"] or (math.nan, math.nan)
+        ends = summary["greedy_interval"]
         lines.append(
             [
                 f"{row['name']}, {name}",
                 _shown(summary["greedy_mean"], ".1f"),
-                f"{low:.1f} to {high:.1f}",
+                "-" if ends is None else f"{ends[0]:.1f} to {ends[1]:.1f}",
                 _shown(summary["greedy_worst"], ".1f"),
                 f"{summary['env_steps_per_s']:,.0f}",
                 f"{summary['seconds']:.1f}",

@@ -9,7 +9,7 @@ pytest.importorskip("scipy", reason="the intervals' package is not installed")
 import figures
 import score_rows
 import scores
-from score_rows import Task, difference, interval, summarize_task
+from score_rows import Task, cells, difference, interval, summarize_task
 
 from vecac.errors import UsageError
 from vecac.runs.settings_files import shipped_for
@@ -152,3 +152,11 @@ def test_a_series_in_two_parts_is_one_row(tmp_path, monkeypatch):
     ours = row["trainers"]["vecac"]
     assert [each["seed"] for each in ours["runs"]] == [1, 2, 3]
     assert (ours["greedy_mean"], ours["seeds"], ours["greedy_worst"]) == (7.0, 3, 5.0)
+
+
+def test_what_was_not_evaluated_has_no_greedy_return_in_the_table():
+    """As beside PPO, where training stops at a score."""
+    run = {"seed": 1, "env_steps": 10, "seconds": 2.0, "env_steps_per_s": 5.0, "greedy_mean": None}
+    run |= {"score_at_env_steps": 10, "score_at_seconds": 2.0, "curve": []}
+    row = summarize_task(Task("CartPole-v1", 1000, 200.0), {"vecac": [run, run], "ppo": [run, run]})
+    assert [cell for line in cells(row) for cell in line[1:4]] == ["-"] * 6
