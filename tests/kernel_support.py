@@ -4,7 +4,10 @@ import gymnasium as gym
 import numpy as np
 import torch
 
+from vecac.actions import ActionForm
+from vecac.algorithm.network import Network, NetworkSpec
 from vecac.kernels.environment import CompiledEnvironment
+from vecac.kernels.mathematics.memory import NetworkForm
 from vecac.learners.loss_check import draw_rollout
 
 # state: position, steps so far. Terminates where the position leaves [-1, 1]; obs has D = 5, A = 3.
@@ -61,7 +64,27 @@ def state_of(network):
     return torch.cat([parameter.detach().flatten() for parameter in network.parameters()]).clone()
 
 
-def random_rollout(num_steps, num_envs, obs_size, num_actions, hides_final_obs, seed=1):
+def random_rollout(num_steps, num_envs, obs_size, action, hides_final_obs, seed=1):
     """A rollout with rows of every kind, in the order that autoreset lays down."""
     rng = np.random.default_rng(seed)
-    return draw_rollout(rng, num_steps, num_envs, obs_size, num_actions, hides_final_obs)
+    return draw_rollout(rng, num_steps, num_envs, obs_size, action, hides_final_obs)
+
+
+FORMS = [
+    NetworkForm(5, ActionForm("discrete", (3,)), (16, 10), "tanh", True),
+    NetworkForm(3, ActionForm("box", (1,)), (7,), "tanh", False),
+    NetworkForm(6, ActionForm("multi-discrete", (2, 1, 3)), (9, 12), "relu", False),
+    NetworkForm(2, ActionForm("box", (3,)), (8,), "relu", True),
+]
+"""Networks that are not the default one."""
+
+
+def network_of(form):
+    """By torch; its layers' sizes are the form's."""
+    chosen = {name: getattr(form, name) for name in ("hidden_sizes", "activation", "separate_critic")}
+    return Network(NetworkSpec(**chosen, obs_size=form.obs_size, action=form.action))
+
+
+def plain_form(obs_size, num_actions, hidden_size):
+    """Of the default network, for a choice of one."""
+    return NetworkForm(obs_size, ActionForm("discrete", (num_actions,)), (hidden_size,), "relu", False)

@@ -58,18 +58,25 @@ def test_what_would_be_ignored_without_another_setting_is_refused():
         )
 
 
-@pytest.mark.parametrize("choice", [{"engine": "fused"}, {"learner": "compiled"}], ids=str)
+FUSED, COMPILED = {"engine": "fused"}, {"learner": "compiled"}
+
+
 @pytest.mark.parametrize(
-    ("given", "shown"),
+    ("choice", "given", "shown"),
     [
-        ({"hidden_sizes": (64, 64)}, "--hidden-sizes 64 64"),
-        ({"activation": "tanh"}, "--activation tanh"),
-        ({"separate_critic": True}, "--separate-critic"),
-        ({"norm_obs": True}, "--norm-obs"),
-        ({"norm_reward": True}, "--norm-reward"),
-        ({"normalize_advantage": True}, "--normalize-advantage"),
-        ({"td_lambda": 0.5}, "--td-lambda 0.5"),
-        ({"log_std_init": 1.0}, "--log-std-init 1.0"),
+        *(
+            (choice, *case)
+            for choice in (FUSED, COMPILED)
+            for case in [
+                ({"hidden_sizes": (8, 8, 8)}, "--hidden-sizes 8 8 8"),
+                ({"activation": "elu"}, "--activation elu"),
+            ]
+        ),
+        (FUSED, {"norm_obs": True}, "--norm-obs"),
+        (FUSED, {"norm_reward": True}, "--norm-reward"),
+        (FUSED, {"normalize_advantage": True}, "--normalize-advantage"),
+        (FUSED, {"td_lambda": 0.5}, "--td-lambda 0.5"),
+        (FUSED, {"log_std_init": 1.0}, "--log-std-init 1.0"),
     ],
     ids=str,
 )

@@ -153,14 +153,21 @@ _ANOTHER_ENGINE = "leave it out, or use --engine sync or vector"
 def _in_kernels(remedy: str) -> dict[str, FlagNeed]:
     """What the compiled kernels know no other value of."""
     known: dict[str, tuple[Callable[[Any], bool], str]] = {
+        "hidden_sizes": (lambda sizes: len(sizes) <= 2, "one or two hidden layers"),
+        "activation": (lambda value: value in ("relu", "tanh"), "--activation relu or tanh"),
+    }
+    return {name: FlagNeed(holds, f"needs {what}", remedy) for name, (holds, what) in known.items()}
+
+
+def _in_one_pass(remedy: str) -> dict[str, FlagNeed]:
+    """What a kernel that learns while it steps knows no other value of."""
+    known: dict[str, tuple[Callable[[Any], bool], str]] = {
         "td_lambda": (lambda value: value == 0, "--td-lambda 0"),
-        "hidden_sizes": (lambda sizes: len(sizes) == 1, "one hidden layer"),
-        "log_std_init": (operator.not_, "--log-std-init 0"),
-        "activation": (lambda value: value == "relu", "--activation relu"),
         **{
             name: (operator.not_, f"--no-{flag(name)[2:]}")
-            for name in ("separate_critic", "norm_obs", "norm_reward", "normalize_advantage")
+            for name in ("norm_obs", "norm_reward", "normalize_advantage")
         },
+        "log_std_init": (operator.not_, "--log-std-init 0"),
     }
     return {name: FlagNeed(holds, f"needs {what}", remedy) for name, (holds, what) in known.items()}
 
@@ -173,6 +180,7 @@ NEEDS: dict[str, dict[str, FlagNeed]] = {
     "--engine vector": {**_NO_WRAPPERS, **_NO_WORKERS},
     "--engine fused": {
         **_in_kernels(_ANOTHER_ENGINE),
+        **_in_one_pass(_ANOTHER_ENGINE),
         "env_kwargs": FlagNeed(
             operator.not_, "takes no --env-kwargs", "leave them out, or use --engine sync"
         ),

@@ -4,8 +4,9 @@ A shape letter means one thing in the whole package, in names such as reward_TN 
 names those that it uses, in the words of this legend.
 
 Shapes: T rollout steps, S = T + 1, N environments, n environments of one block, B valid transitions,
-D observation size, P padded observation size, A actions, K padded heads, H hidden size, O outputs of a
-policy, U numbers of an action, L lanes, M parameters, R runs of one setting, G points of a curve.
+D observation size, P padded observation size, A actions, K padded heads, H hidden size, I inputs of a
+layer, J outputs of a layer, O outputs of a policy, U numbers of an action, L lanes, M parameters, R runs of
+one setting, G points of a curve.
 """
 
 from typing import NamedTuple

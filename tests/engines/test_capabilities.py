@@ -5,6 +5,7 @@ from typing import get_args, get_type_hints
 
 import pytest
 import scripted_environments  # noqa: F401  (registers environments)
+from learner_support import discrete
 
 from vecac.config import Config
 from vecac.engines import capabilities
@@ -48,9 +49,10 @@ def test_environments_are_refused_for_the_same_reasons(env_id, engine):
 
 
 def test_flags_that_kernels_could_only_ignore():
-    assert obstacle("--learner compiled", wish(td_lambda=0.5)) == "--learner compiled needs --td-lambda 0"
+    deep = wish(hidden_sizes=(8, 8, 8))
+    assert obstacle("--learner compiled", deep) == "--learner compiled needs one or two hidden layers"
     assert obstacle("--learner compiled", wish(device="cuda")) == "--learner compiled runs on the CPU"
-    assert obstacle("--learner torch", wish(td_lambda=0.5, device="cuda")) is None
+    assert obstacle("--learner torch", wish(hidden_sizes=(8, 8, 8), device="cuda")) is None
 
 
 @pytest.mark.parametrize(
@@ -81,8 +83,8 @@ def test_the_loss_is_asked_once_with_the_sizes_of_the_environment(monkeypatch, s
     asked = []
     monkeypatch.setattr(capabilities, "kernels_compute_td_py", lambda *args: asked.append(args) or stands)
     for env_id, sizes in (
-        ("Acrobot-v1", (6, 3, False)),
-        ("scripted_environments:VectorSameStep-v0", (2, 2, True)),
+        ("Acrobot-v1", (6, discrete(3), False)),
+        ("scripted_environments:VectorSameStep-v0", (2, discrete(2), True)),
     ):
         mode = "next-step" if env_id == "Acrobot-v1" else "same-step"
         one = wish(env_id=env_id, engine="async", start_method="fork", autoreset_mode=mode)

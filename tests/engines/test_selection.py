@@ -39,7 +39,7 @@ def choose(**settings):
             "compiled",
             "scripted_environments:Random-v0 has no compiled form",
         ),
-        ({"td_lambda": 0.5}, "vector", "torch", "--engine fused needs --td-lambda 0"),
+        ({"td_lambda": 0.5}, "vector", "compiled", "--engine fused needs --td-lambda 0"),
         ({"learner": "torch"}, "vector", "torch", "--engine fused learns by itself"),
         ({"autoreset_mode": "disabled"}, "sync", "compiled", "needs --autoreset-mode next-step"),
         ({"device": "cuda"}, "vector", "torch", "--engine fused runs on the CPU"),
@@ -57,7 +57,13 @@ def test_engine_auto(settings, engine, learner, said):
     [
         ({}, "compiled", "it is the fastest on the CPU"),
         ({"engine": "async"}, "compiled", "it is the fastest on the CPU"),
-        ({"td_lambda": 0.5}, "torch", "--learner compiled needs --td-lambda 0"),
+        ({"td_lambda": 0.5}, "compiled", "it is the fastest on the CPU"),
+        ({"hidden_sizes": (8, 8, 8)}, "torch", "--learner compiled needs one or two hidden layers"),
+        (
+            {"env_id": "space_environments:Switches-v0"},
+            "torch",
+            "the actions of space_environments:Switches-v0 are multi-binary",
+        ),
         ({"device": "cuda"}, "torch", "--learner compiled runs on the CPU"),
     ],
 )

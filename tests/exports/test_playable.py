@@ -19,6 +19,7 @@ from vecac.train import train
 )
 def test_what_it_gives_is_as_the_environment_takes_it(env_id, names, action, dtype, tmp_path):
     settings = {"env_id": env_id, "total_timesteps": 40, "num_envs": 2, "eval_episodes": 0, "quiet": True}
+    settings["learner"] = "torch"
     saved = load_policy(train(Config(**settings, log_dir=str(tmp_path))).run_dir)
     policy = PlayablePolicy(saved)
     found = policy(torch.full((3, saved.network.spec.obs_size), 50.0))

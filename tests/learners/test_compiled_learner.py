@@ -27,7 +27,7 @@ CPU = torch.device("cpu")
 
 def make(obs_size=4, num_actions=2, num_threads=1, **settings):
     config = Config(**settings)
-    return CompiledLearner(config, obs_size, num_actions, num_threads, seed_sequences(config.seed))
+    return CompiledLearner(config, obs_size, discrete(num_actions), num_threads, seed_sequences(config.seed))
 
 
 def test_the_notebooks_five_updates():
@@ -52,7 +52,7 @@ def test_the_notebooks_five_updates():
 
 def test_an_update_with_no_valid_row_changes_nothing():
     learner = make(num_envs=3, n_rollout=2)
-    rollout = random_rollout(2, 3, 4, 2, False)
+    rollout = random_rollout(2, 3, 4, discrete(2), False)
     rollout.valid_TN[:] = False
     before = state_of(learner.network)
     learner.start_rollout(rollout)
@@ -65,7 +65,7 @@ def test_dead_rows_may_hold_anything():
     results = []
     for filler in (0.0, math.nan):
         learner = make(num_envs=6, n_rollout=5)
-        rollout = random_rollout(5, 6, 4, 2, False)
+        rollout = random_rollout(5, 6, 4, discrete(2), False)
         dead = ~rollout.valid_TN
         assert dead.any()
         rollout.reward_TN[dead] = filler
@@ -82,7 +82,7 @@ def test_it_starts_from_the_torch_learners_network():
 
 
 def test_torch_can_go_on_where_the_kernels_stopped():
-    learner, rollout = make(num_envs=6, n_rollout=5), random_rollout(5, 6, 4, 2, True)
+    learner, rollout = make(num_envs=6, n_rollout=5), random_rollout(5, 6, 4, discrete(2), True)
     successor = TorchLearner(Config(num_envs=6, n_rollout=5), 4, discrete(2), CPU, seed_sequences(1))
     for _ in range(3):
         learner.start_rollout(rollout)
@@ -98,7 +98,7 @@ def test_torch_can_go_on_where_the_kernels_stopped():
 def train(engine_name="sync", num_threads=1, updates=30, **settings):
     config = Config(engine=engine_name, **({"num_envs": 8} | settings))
     with closing(make_environments(config)) as environments:
-        learner = CompiledLearner(config, 4, 2, num_threads, seed_sequences(config.seed))
+        learner = CompiledLearner(config, 4, discrete(2), num_threads, seed_sequences(config.seed))
         engine = GymnasiumEngine(config, environments, learner)
         engine.reset()
         episodes = []

@@ -6,15 +6,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from learner_support import discrete
 
 from vecac.config import Config
-from vecac.kernels.mathematics.policy import SUMS
+from vecac.kernels.mathematics.loss import SUMS
 from vecac.learners.kernel_parameters import KernelParameters, KernelUpdate, aligned
 from vecac.seeding import seed_sequences
 
 
 def make(obs_size=5, num_actions=3, **settings):
-    return KernelParameters(Config(hidden_size=8, **settings), obs_size, num_actions, seed_sequences(1))
+    return KernelParameters(
+        Config(hidden_size=8, **settings), obs_size, discrete(num_actions), seed_sequences(1)
+    )
 
 
 def test_the_network_is_the_kernels_memory_both_ways():
@@ -77,7 +80,7 @@ def test_records_start_at_a_cache_line(count):
 
 
 def settings_of(config, time_limit=None):
-    return KernelParameters(config, 4, 2, seed_sequences(1), time_limit).model.settings[0]
+    return KernelParameters(config, 4, discrete(2), seed_sequences(1), time_limit).model.settings[0]
 
 
 def test_settings_left_out_mean_no_limit():

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from kernel_support import random_rollout
+from learner_support import discrete
 from support import SMALL, edit, explained, run
 
 import vecac.train
@@ -56,7 +57,9 @@ def check_seeds(seeds, sizes, settings):
     obs_size, num_actions, hidden_size = sizes
     config = Config(hidden_size=hidden_size, **settings)
     for seed in seeds:
-        assert kernels_compute_td_py(config, obs_size, num_actions, hides_final_obs(config), seed), seed
+        assert kernels_compute_td_py(
+            config, obs_size, discrete(num_actions), hides_final_obs(config), seed
+        ), seed
 
 
 @pytest.mark.parametrize(("sizes", "settings"), [*itertools.product(SIZES, SETTINGS)], ids=str)
@@ -87,19 +90,19 @@ def test_no_edit_of_td_py_goes_unnoticed(monkeypatch, settings, old, new):
     for mode in ("next-step", "same-step"):
         config = Config(autoreset_mode=mode, **SMALL, **settings)
         hides = hides_final_obs(config)
-        assert not any(kernels_compute_td_py(config, 4, 2, hides, seed) for seed in range(5))
+        assert not any(kernels_compute_td_py(config, 4, discrete(2), hides, seed) for seed in range(5))
 
 
 @pytest.mark.parametrize("vf_coef", [3e38, 1e-40])
 def test_numbers_that_overflow_or_vanish_are_no_other_loss(vf_coef):
-    assert kernels_compute_td_py(Config(vf_coef=vf_coef, **SMALL), 4, 2, False)
+    assert kernels_compute_td_py(Config(vf_coef=vf_coef, **SMALL), 4, discrete(2), False)
 
 
 def test_it_differentiates_where_its_caller_does_not():
     with torch.no_grad():
-        assert kernels_compute_td_py(Config(**SMALL), 4, 2, False)
+        assert kernels_compute_td_py(Config(**SMALL), 4, discrete(2), False)
     with torch.inference_mode():
-        assert kernels_compute_td_py(Config(**SMALL), 4, 2, False)
+        assert kernels_compute_td_py(Config(**SMALL), 4, discrete(2), False)
 
 
 def test_a_run_by_kernels_is_not_gone_on_with_where_the_loss_was_edited(tmp_path, monkeypatch):
@@ -113,7 +116,7 @@ def test_a_run_by_kernels_is_not_gone_on_with_where_the_loss_was_edited(tmp_path
 
 
 def test_the_batch_has_rows_of_every_kind():
-    shape = loss_check.NUM_STEPS, loss_check.NUM_ENVS, 4, 2
+    shape = loss_check.NUM_STEPS, loss_check.NUM_ENVS, 4, discrete(2)
     for hides_final_obs in (False, True):
         rollout = random_rollout(*shape, hides_final_obs, seed=0)
         flags = (rollout.valid_TN, rollout.terminated_TN, rollout.truncated_TN)
@@ -124,7 +127,7 @@ def test_the_batch_has_rows_of_every_kind():
 
 def test_it_draws_from_no_generator_of_others():
     before = torch.get_rng_state(), np.random.get_state()[1].copy()
-    kernels_compute_td_py(Config(**SMALL), 4, 2, False)
+    kernels_compute_td_py(Config(**SMALL), 4, discrete(2), False)
     assert torch.equal(torch.get_rng_state(), before[0])
     assert np.array_equal(np.random.get_state()[1], before[1])
 

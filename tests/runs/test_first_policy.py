@@ -13,7 +13,7 @@ from vecac.train import resume, train
 BASE = {"num_envs": 4, "total_timesteps": 2000, "eval_episodes": 0, "quiet": True, "learning_rate": 1e-3}
 MADE = {
     "CartPole-v1": {"hidden_sizes": (24,)},
-    "Pendulum-v1": {"norm_obs": True, "norm_reward": True, "hidden_sizes": (8, 8), "separate_critic": True},
+    "Pendulum-v1": {"norm_obs": True, "norm_reward": True, "hidden_sizes": (8, 8), "learner": "torch"},
 }
 
 

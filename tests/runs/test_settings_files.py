@@ -38,12 +38,13 @@ def test_settings_come_from_an_earlier_run(tmp_path):
         eval_episodes=0,
         log_dir=str(tmp_path),
         quiet=True,
-        hidden_sizes=(8, 8),
+        hidden_sizes=(8, 8, 8),
     )
     run_dir = train(config).run_dir
     settings = read_settings(str(run_dir / "config.json"))
     taken = Config(**settings)
-    assert (taken.num_envs, taken.hidden_sizes, taken.learner, taken.quiet) == (2, (8, 8), "torch", False)
+    assert (taken.num_envs, taken.hidden_sizes, taken.quiet) == (2, (8, 8, 8), False)
+    assert taken.learner == "torch"  # as it was chosen then
     assert read_settings(str(run_dir)) == settings
     edit(run_dir / "config.json", '"num_envs": 2', '"num_envs": 0')
     with pytest.raises(UsageError, match=r"config.json is damaged: --num-envs must be between"):

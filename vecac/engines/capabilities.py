@@ -60,7 +60,7 @@ class Wish:
         """See loss_check.py; compiles kernels, which can take some seconds the first time."""
         obs_size, action = self.form
         hides_final_obs = self.config.autoreset_mode != "next-step"
-        return kernels_compute_td_py(self.config, obs_size, action.num_actions, hides_final_obs)
+        return kernels_compute_td_py(self.config, obs_size, action, hides_final_obs)
 
 
 class Requirement(NamedTuple):
@@ -89,6 +89,11 @@ def _choice_of_one(wish: Wish) -> str | None:
     return None if kind == "discrete" else f"the actions of {wish.config.env_id} are {kind}"
 
 
+def _known_actions(wish: Wish) -> str | None:
+    kind = wish.form[1].kind
+    return f"the actions of {wish.config.env_id} are {kind}" if kind == "multi-binary" else None
+
+
 def _loss(wish: Wish) -> str | None:
     if wish.kernels_compute_td_py:
         return None
@@ -115,7 +120,7 @@ REQUIREMENTS: Mapping[str, tuple[Requirement, ...]] = {
     "--engine async": (_SINGLE_FORM,),
     "--learner compiled": (
         _flags("--learner compiled"),
-        Requirement("chooses one of a number of actions (Discrete)", _choice_of_one),
+        Requirement("acts by choices or real numbers (Discrete, MultiDiscrete, Box)", _known_actions),
         _LOSS,
     ),
     "--learner torch": (),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vecac.actions import ActionForm
 from vecac.algorithm.schedule import rates_at
 from vecac.config_parts import LearningSettings
 from vecac.engines.compiled_faults import find_fault
@@ -62,14 +63,14 @@ class FusedEngine:
         kernels: "Kernels | None" = None,
     ) -> None:
         self.environment, self._settings, self._seeds = environment, settings, seeds
-        sizes = environment.obs_size, environment.num_actions
-        self._shared = KernelParameters(settings, *sizes, seeds, time_limit)
+        action = ActionForm("discrete", (environment.num_actions,))
+        self._shared = KernelParameters(settings, environment.obs_size, action, seeds, time_limit)
         self.memory = memory = _allocate(settings, environment, self._shared.model, seeds)
         self._progress = memory.progress[0]
         self._has_begun = self._is_torn = False
         self._threads = BlockThreads(num_threads, len(memory.model.works))
         self.network, self.num_threads = self._shared.network, self._threads.count
-        products = 3 * (sum(sizes) + 1) * settings.hidden_sizes[0] * memory.endings_TN.size
+        products = 3 * memory.model.parameters_M.size * memory.endings_TN.size
         self._iterations_a_call = max(1, CALL_PRODUCTS * self._threads.count // products)
         self.kernels = kernels or Kernels(compile_environment(environment))
         functions = self.kernels.functions

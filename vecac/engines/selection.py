@@ -100,4 +100,4 @@ def make_learner(
         )
     if config.learner == "torch":
         return TorchLearner(config, obs_size, environments.action, device, seeds)
-    return CompiledLearner(config, obs_size, environments.num_actions, num_threads, seeds)
+    return CompiledLearner(config, obs_size, environments.action, num_threads, seeds)

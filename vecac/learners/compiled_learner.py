@@ -1,8 +1,9 @@
 """The compiled learner: acting and updates in CPU kernels, for environments that Gymnasium steps.
 
-Shapes: T rollout steps, N environments.
+Shapes: T rollout steps, S = T + 1, N environments, U numbers of an action.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ class CompiledLearner:
 
     Args:
         settings: of the loss, the network and the rollout, as config_rules.NEEDS has them.
-        obs_size, num_actions: D and A.
+        obs_size, action: D, and the form of an action.
         num_threads: the most that are used at a time; changes no number.
         seeds: the network's initialisation and the policy draw from a child each.
     """
@@ -40,26 +41,27 @@ class CompiledLearner:
         self,
         settings: LearningSettings,
         obs_size: int,
-        num_actions: int,
+        action: ActionForm,
         num_threads: int,
         seeds: SeedSequences,
     ) -> None:
         self.device = torch.device("cpu")
-        self._shared = KernelParameters(settings, obs_size, num_actions, seeds)
+        self._shared = KernelParameters(settings, obs_size, action, seeds)
         self._generator = np.random.default_rng(seeds.policy)
         self._num_updates, self._learning_rate = 0, settings.learning_rate
-        self._uniform_TN = np.zeros((settings.n_rollout, settings.num_envs))
+        block = settings.n_rollout, settings.num_envs
+        self._noise_TNU = np.zeros((*block, *(action.shape or (1,))))
+        self._draw = self._generator.standard_normal if action.kind == "box" else self._generator.random
+        self._returns = make_returns(settings, *block)
         blocks = len(self._shared.model.works)
         self._threads = BlockThreads(num_threads, blocks)
         self.network, self.num_threads = self._shared.network, self._threads.count
         self._acting = self._threads if settings.num_envs >= ACTED_FOR_ALONE else BlockThreads(1, blocks)
         self._rollout: Rollout | None = None
-        memory = self._memory = self._bind(
-            Rollout(1, 1, obs_size, ActionForm("discrete", (num_actions,)), False, self.device)
-        )
+        memory = self._memory = self._bind(Rollout(1, 1, obs_size, action, False, self.device))
         self._prepare = specialise(kernels.prepare, memory)
         self._act = specialise(kernels.act, self._threads.counters, 0, memory, 0)
-        self._differentiate = specialise(kernels.differentiate_rollout, self._threads.counters, 0, memory)
+        self._gradient = RolloutGradient(self._threads, memory)
         self._update = specialise(update, memory.model, 1, 0.1, 1)
 
     def state_dict(self) -> dict[str, Any]:
@@ -67,8 +69,8 @@ class CompiledLearner:
         return self._shared.state_dict(self._num_updates, self._learning_rate)
 
     def random_state(self) -> dict[str, Any]:
-        """The policy's generator, and the uniforms that it drew for the rollout in progress."""
-        return {"generator": self._generator.bit_generator.state, "drawn": self._uniform_TN}
+        """The policy's generator, and the noise that it drew for the rollout in progress."""
+        return {"generator": self._generator.bit_generator.state, "drawn": self._noise_TNU}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over a state; see Learner."""
@@ -78,22 +80,20 @@ class CompiledLearner:
     def load_random_state(self, state: dict[str, Any], rollout: Rollout | None, env_steps: int) -> list[str]:
         """Take over a `random_state`; see Learner. It always goes on as it was."""
         self._generator.bit_generator.state = state["generator"]
-        fill(self._uniform_TN, state["drawn"])
+        fill(self._noise_TNU, state["drawn"].reshape(self._noise_TNU.shape))
         if rollout is not None:
             self._prepare(self._bind(rollout))
         return []
 
     def start_rollout(self, rollout: Rollout) -> None:
         """Draw the random numbers of T steps of N environments, and take in the parameters."""
-        self._generator.random(out=self._uniform_TN)
+        self._draw(out=self._noise_TNU)
         self._prepare(self._bind(rollout))
 
-    def act(self, rollout: Rollout, t: int) -> NDArray[np.int64]:
-        """Sample the actions (N,) of step t from the policy at row t; they are kept in the rollout."""
-        memory = self._bind(rollout)
-        self._acting.run(self._act, memory, t)
-        action_N: NDArray[np.int64] = memory.action_TN[t]
-        return action_N
+    def act(self, rollout: Rollout, t: int) -> NDArray[Any]:
+        """Sample the actions (N, ...) of step t from the policy at row t; they are kept in the rollout."""
+        self._acting.run(self._act, self._bind(rollout), t)
+        return self._actions[t]
 
     def update(self, rollout: Rollout, rates: Rates) -> KernelUpdate | None:
         """One step on the mean loss over the valid rows; None, and no step, if there are none."""
@@ -102,8 +102,8 @@ class CompiledLearner:
         if num_valid == 0:
             return None
         self._num_updates, self._learning_rate = self._num_updates + 1, rates.learning_rate
-        memory.model.settings["ent_coef"] = rates.ent_coef
-        self._threads.run(self._differentiate, memory)
+        self._shared.set_rates(rates.ent_coef)
+        self._gradient.find(memory)
         grad_norm = self._update(memory.model, num_valid, rates.learning_rate, self._num_updates)
         return self._shared.last_update(grad_norm, *rates)
 
@@ -115,18 +115,57 @@ class CompiledLearner:
         """The memory that the kernels work on, with this rollout's arrays in it."""
         if rollout is not self._rollout:
             self._rollout = rollout
-            self._memory = kernel_memory(self._shared.model, self._uniform_TN, rollout)
+            self._memory = kernel_memory(self._shared.model, self._noise_TNU, self._returns, rollout)
+            self._actions: Sequence[NDArray[Any]] = [*rollout.tensors.action_TN.numpy()]
         return self._memory
 
 
-def kernel_memory(model: Model, uniform_TN: NDArray[np.float64], rollout: Rollout) -> kernels.Memory:
+class RolloutGradient:
+    """The gradient of a rollout, left in the kernels' memory.
+
+    Args:
+        threads: that work on it.
+        memory: of the kind that `find` will get.
+    """
+
+    def __init__(self, threads: BlockThreads, memory: kernels.Memory) -> None:
+        self._threads = threads
+        self._differentiate = specialise(kernels.differentiate_rollout, threads.counters, 0, memory)
+        self._looks_ahead = len(memory.returns.target_TN) > 0
+        if self._looks_ahead:
+            self._evaluate = specialise(kernels.evaluate, threads.counters, 0, memory)
+            self._look_ahead = specialise(kernels.look_ahead, memory)
+
+    def find(self, memory: kernels.Memory) -> None:
+        """Sum it up, over valid rows, in the works of the model."""
+        if self._looks_ahead:
+            self._threads.run(self._evaluate, memory)
+            self._look_ahead(memory)
+        self._threads.run(self._differentiate, memory)
+
+
+def make_returns(settings: LearningSettings, num_steps: int, num_envs: int) -> kernels.Returns:
+    """Memory for what targets need that look further ahead than a step; without rows where none does."""
+    looks_ahead = settings.td_lambda > 0 or settings.normalize_advantage
+    rows = num_steps if looks_ahead else 0
+    return kernels.Returns(
+        *(np.zeros((count, num_envs), np.float32) for count in (rows + looks_ahead, rows, rows, rows))
+    )
+
+
+def kernel_memory(
+    model: Model, noise_TNU: NDArray[np.float64], returns: kernels.Returns, rollout: Rollout
+) -> kernels.Memory:
     """What the kernels work on, with this rollout's arrays in it."""
     no_rows = np.zeros((0, *rollout.obs_SND.shape[1:]), np.float32)
+    action_TN = rollout.tensors.action_TN.numpy()
+    hides_final_obs = rollout.final_obs_TND is not None
     return kernels.Memory(
         model=model,
-        uniform_TN=uniform_TN,
+        noise_TNU=noise_TNU,
+        returns=returns if hides_final_obs else returns._replace(final_value_TN=returns.final_value_TN[:0]),
         obs_SND=rollout.obs_SND,
-        action_TN=rollout.tensors.action_TN.numpy(),
+        action_TNU=action_TN if action_TN.ndim == 3 else action_TN[..., np.newaxis],
         reward_TN=rollout.reward_TN,
         terminated_TN=rollout.terminated_TN,
         truncated_TN=rollout.truncated_TN,

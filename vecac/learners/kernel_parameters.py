@@ -1,6 +1,6 @@
 """What the compiled kernels and torch share: the network, the optimiser's state, settings and metrics.
 
-Shapes: D observation size, A actions, M parameters.
+Shapes: D observation size, O outputs of a policy, M parameters.
 """
 
 import math
@@ -13,12 +13,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vecac.actions import ActionForm
-from vecac.algorithm.network import initial_network, network_spec
+from vecac.algorithm.network import Network, initial_network, network_spec
+from vecac.algorithm.normalization import EPSILON as NORM_EPSILON
 from vecac.config_parts import LearningSettings
-from vecac.kernels.mathematics.mlp import num_blocks, parameters_dtype, workspace_dtype
-from vecac.kernels.mathematics.model import Model
+from vecac.kernels.mathematics.loss import SETTINGS, SUMS
+from vecac.kernels.mathematics.memory import (
+    NetworkForm,
+    describe_heads,
+    num_blocks,
+    parameters_dtype,
+    workspace_dtype,
+)
+from vecac.kernels.mathematics.model import Model, norm_dtype
 from vecac.kernels.mathematics.optimizer_steps import ALPHA, BETA1, BETA2
-from vecac.kernels.mathematics.policy import SETTINGS, SUMS
 from vecac.learners.optimizers import MOMENTS, epsilon_of, require_moments
 from vecac.seeding import SeedSequences, torch_seed
 
@@ -34,7 +41,7 @@ class KernelParameters:
 
     Args:
         settings: of the loss, the optimiser and the network, and num_envs.
-        obs_size, num_actions: D and A.
+        obs_size, action: D, and the form of an action.
         seeds: of which one child is the network's initialisation.
         time_limit: env steps after which the kernels truncate an episode, if they are to.
     """
@@ -43,13 +50,16 @@ class KernelParameters:
         self,
         settings: LearningSettings,
         obs_size: int,
-        num_actions: int,
+        action: ActionForm,
         seeds: SeedSequences,
         time_limit: int | None = None,
     ) -> None:
-        sizes = obs_size, num_actions, settings.hidden_sizes[0]
-        dtype, blocks = parameters_dtype(*sizes), num_blocks(settings.num_envs)
+        network = (settings.hidden_sizes, settings.activation, settings.separate_critic)
+        form = self._form = NetworkForm(obs_size, action, *network)
+        dtype, blocks = parameters_dtype(form), num_blocks(settings.num_envs)
         parameters, gradient, mean, square = (aligned(1, dtype) for _ in range(4))
+        works = aligned(blocks, workspace_dtype(form))
+        describe_heads(form, works)
         self.model = Model(
             settings=_kernel_settings(settings, time_limit),
             parameters=parameters,
@@ -58,17 +68,25 @@ class KernelParameters:
             gradient_M=gradient.view(np.float32),
             mean_M=mean.view(np.float32),
             square_M=square.view(np.float32),
-            works=aligned(blocks, workspace_dtype(*sizes)),
+            works=works,
             sums=aligned(blocks, SUMS),
+            norm=aligned(1, norm_dtype(obs_size)) if settings.norm_obs else (),
         )
-        spec = network_spec(settings, obs_size, ActionForm("discrete", (num_actions,)))
-        self.network = initial_network(spec, torch_seed(seeds.network))
-        views = torch_views(parameters, obs_size)
+        self.network = initial_network(network_spec(settings, obs_size, action), torch_seed(seeds.network))
+        _share_norm(self.network, self.model.norm)
+        views = torch_views(parameters, form)
         for name, parameter in self.network.named_parameters():
             parameter.data = views[name].copy_(parameter.data)
         moments = {"exp_avg": mean, "exp_avg_sq": square, "square_avg": square}
-        self._moments = {name: torch_views(moments[name], obs_size) for name in MOMENTS[settings.optimizer]}
-        self._settings, self._obs_size = settings, obs_size
+        self._moments = {name: torch_views(moments[name], form) for name in MOMENTS[settings.optimizer]}
+        self._settings = settings
+
+    def set_rates(self, ent_coef: float) -> None:
+        """Tell the kernels what the next update is made with, by the network's moments of returns too."""
+        settings = self.model.settings
+        settings["ent_coef"], settings["reward_scale"] = ent_coef, self._settings.reward_scale
+        if (moments := self.network.return_moments) is not None:
+            settings["reward_scale"] /= math.sqrt(float(moments.var) + NORM_EPSILON)
 
     def last_update(self, grad_norm: float, learning_rate: float, ent_coef: float) -> "KernelUpdate":
         """What the kernels' sums say of their last update, which was made with these rates."""
@@ -77,7 +95,7 @@ class KernelParameters:
 
     def gradient(self) -> dict[str, Tensor]:
         """What the last update stepped along, by the names of the network's parameters; in its memory."""
-        return torch_views(self.model.gradient, self._obs_size)
+        return torch_views(self.model.gradient, self._form)
 
     def state_dict(self, updates: int, learning_rate: float) -> dict[str, Any]:
         """network_spec, network, and optimizer as torch's would have it, in the kernels' memory.
@@ -149,27 +167,43 @@ def aligned(count: int, dtype: "np.dtype[Any]") -> NDArray[Any]:
     return memory[start : start + size].view(dtype)
 
 
-def torch_views(record: NDArray[Any], obs_size: int) -> dict[str, Tensor]:
-    """The same memory by the names and in the shapes of ActorCritic's parameters."""
-    fc1_weight, fc1_bias, heads_weight, heads_bias = (
-        torch.from_numpy(record[name][0]) for name in ("fc1_weight", "fc1_bias", "heads_weight", "heads_bias")
-    )
-    return {
-        "fc1.weight": fc1_weight[:obs_size].t(),
-        "fc1.bias": fc1_bias,
-        "fc_pi.weight": heads_weight[:-1],
-        "fc_pi.bias": heads_bias[:-1],
-        "fc_v.weight": heads_weight[-1:],
-        "fc_v.bias": heads_bias[-1:],
-    }
+def torch_views(record: NDArray[Any], form: NetworkForm) -> dict[str, Tensor]:
+    """The same memory by the names and in the shapes of the network's parameters."""
+    views = _layer_views(record, "fc", form)
+    if form.action.kind == "box":
+        views["head.log_std"] = torch.from_numpy(record["log_std"][0])
+    heads = [torch.from_numpy(record[f"heads_{kind}"][0]) for kind in ("weight", "bias")]
+    values = heads
+    if form.separate_critic:
+        views |= _layer_views(record["critic"], "critic", form)
+        values = [torch.from_numpy(record["critic"][f"heads_{kind}"][0]) for kind in ("weight", "bias")]
+    for kind, policy, value in zip(("weight", "bias"), heads, values, strict=True):
+        views |= {f"fc_pi.{kind}": policy[: form.num_outputs], f"fc_v.{kind}": value[-1:]}
+    return views
+
+
+def _layer_views(record: NDArray[Any], name: str, form: NetworkForm) -> dict[str, Tensor]:
+    views = dict[str, Tensor]()
+    inputs = (form.obs_size, *form.hidden_sizes)
+    for number in range(1, len(inputs)):
+        weight, bias = (torch.from_numpy(record[f"fc{number}_{kind}"][0]) for kind in ("weight", "bias"))
+        views |= {f"{name}{number}.weight": weight[: inputs[number - 1]].t(), f"{name}{number}.bias": bias}
+    return views
+
+
+def _share_norm(network: Network, record: Any) -> None:
+    """Have the buffers that observations are normalised by be the kernels' memory."""
+    if (norm := network.obs_norm) is not None:
+        record["clip"] = network.spec.clip_obs
+        for name in ("shift", "scale"):
+            setattr(norm, name, torch.from_numpy(record[name][0]).copy_(getattr(norm, name)))
 
 
 def _kernel_settings(settings: LearningSettings, time_limit: int | None) -> NDArray[Any]:
     """The settings as the kernels take them, one record."""
     record = np.zeros(1, SETTINGS)
-    for name in ("gamma", "reward_scale", "ent_coef", "vf_coef", "bootstrap_truncated"):
-        record[name] = getattr(settings, name)
-    for name in ("learning_rate", "lr_final", "ent_coef_final"):
+    plain = ("gamma", "td_lambda", "reward_scale", "ent_coef", "vf_coef", "bootstrap_truncated")
+    for name in (*plain, "normalize_advantage", "learning_rate", "lr_final", "ent_coef_final"):
         record[name] = getattr(settings, name)
     record["is_mse"] = settings.value_loss == "mse"
     record["is_rmsprop"] = settings.optimizer == "rmsprop"

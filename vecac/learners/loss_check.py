@@ -7,11 +7,12 @@ The fused engine is checked by the compiled learner's kernels, which call the sa
 kernels/mathematics. What fused adds, the order of its steps, is compared by tests: here that would take one
 more compilation for each environment.
 
-Shapes: T rollout steps, N environments, D observation size, A actions, H hidden size.
+Shapes: T rollout steps, N environments, D observation size.
 """
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ from vecac.kernels.drivers import rollout_kernels as kernels
 from vecac.kernels.mathematics.model import update
 from vecac.kernels.plumbing.compiling import specialise
 from vecac.learners.block_threads import BlockThreads
-from vecac.learners.compiled_learner import kernel_memory
+from vecac.learners.compiled_learner import RolloutGradient, kernel_memory, make_returns
 from vecac.learners.kernel_parameters import KernelParameters
 from vecac.learners.rollout_loss import RolloutLoss
 from vecac.seeding import seed_sequences
@@ -47,19 +48,19 @@ DENORMAL = 1e-36
 @torch.inference_mode(False)
 @torch.enable_grad()
 def kernels_compute_td_py(
-    settings: LearningSettings, obs_size: int, num_actions: int, hides_final_obs: bool, seed: int = 0
+    settings: LearningSettings, obs_size: int, action: ActionForm, hides_final_obs: bool, seed: int = 0
 ) -> bool:
     """Whether the gradient by kernels is torch's through td.py, for every parameter.
 
     Args:
         settings: a run's. What it leaves out of the loss (a coefficient of 0) is not compared.
-        obs_size, num_actions: D and A.
+        obs_size, action: D, and the form of an action.
         hides_final_obs: whether the run's autoreset mode does; see rollout.py.
         seed: of the batch.
     """
     settings = replace(settings, num_envs=NUM_ENVS, n_rollout=NUM_STEPS, max_grad_norm=None)
-    shared = KernelParameters(settings, obs_size, num_actions, seed_sequences(seed))
-    rng, sizes = np.random.default_rng(seed), (NUM_STEPS, NUM_ENVS, obs_size, num_actions)
+    shared = KernelParameters(settings, obs_size, action, seed_sequences(seed))
+    rng, sizes = np.random.default_rng(seed), (NUM_STEPS, NUM_ENVS, obs_size, action)
     # Advantages of 1, on both sides of smooth_l1's bend; then as small as they are when learning begins,
     # beside which the coefficients count for more, with rewards of the environment's own size.
     for reward_size, value_size in ((2 / settings.reward_scale, 1.0), (1.0, 0.01)):
@@ -73,27 +74,31 @@ def kernels_compute_td_py(
 def _compute_alike(settings: LearningSettings, shared: KernelParameters, rollout: Rollout) -> bool:
     RolloutLoss(settings, shared.network).backward(rollout, settings.ent_coef)
     theirs = {name: p.grad for name, p in shared.network.named_parameters() if p.grad is not None}
-    _differentiate_by_kernels(shared, rollout)
+    _differentiate_by_kernels(settings, shared, rollout)
     ours = shared.gradient()
-    # With one action there is nothing to choose: 0, which torch's rounding misses.
-    one_action = len(shared.network.fc_pi.bias) == 1
-    layers = ("fc1", "fc_v") if one_action else ("fc1", "fc_pi", "fc_v")
+    layers = {name.rpartition(".")[0] for name in theirs}
+    if set(shared.network.spec.action.sizes) == {1} and "head" not in layers:
+        layers.remove("fc_pi")  # there is nothing to choose: 0, which torch's rounding misses
     return all(_are_alike(layer, ours, theirs) for layer in layers)
 
 
-def _differentiate_by_kernels(shared: KernelParameters, rollout: Rollout) -> None:
-    """Leave the mean gradient in the kernels' memory, by a step of Adam that moves nothing."""
-    memory = kernel_memory(shared.model, np.zeros((NUM_STEPS, NUM_ENVS)), rollout)
-    threads = BlockThreads(1, len(shared.model.works))
+def _differentiate_by_kernels(settings: LearningSettings, shared: KernelParameters, rollout: Rollout) -> None:
+    """Leave the mean gradient in the kernels' memory, by a step of the optimiser that moves nothing."""
+    returns = make_returns(settings, NUM_STEPS, NUM_ENVS)
+    memory = kernel_memory(shared.model, np.zeros((NUM_STEPS, NUM_ENVS, 1)), returns, rollout)
+    shared.set_rates(settings.ent_coef)
     specialise(kernels.prepare, memory)(memory)
-    threads.run(specialise(kernels.differentiate_rollout, threads.counters, 0, memory), memory)
+    RolloutGradient(BlockThreads(1, len(shared.model.works)), memory).find(memory)
     num_valid = int(np.count_nonzero(rollout.valid_TN))
     specialise(update, memory.model, 1, 0.1, 1)(memory.model, num_valid, 0.0, 1)
 
 
 def _are_alike(layer: str, *gradients: dict[str, Tensor]) -> bool:
     """Whether both gradients have a layer alike, or the kernels' overflows, as it would in a run."""
-    ours, theirs = ([gradient[f"{layer}.{kind}"] for kind in ("weight", "bias")] for gradient in gradients)
+    ours, theirs = (
+        [array for name, array in sorted(gradient.items()) if name.rpartition(".")[0] == layer]
+        for gradient in gradients
+    )
     if not all(array.isfinite().all() for array in ours):
         return True
     rounding = ROUNDING * max(array.abs().max() for array in theirs) + DENORMAL
@@ -107,17 +112,30 @@ def _are_alike(layer: str, *gradients: dict[str, Tensor]) -> bool:
 def _draw_parameters(rng: np.random.Generator, network: Network, value_size: float) -> None:
     """Parameters by which the policy is not as flat as in a network that has not learned; V(s) of a size.
 
-    Those of the hidden layer have few binary digits, as observations by `draw_rollout` have: its sums are
-    exact in any order, and no rounding decides which side of ReLU's kink a unit is on.
+    Those of hidden layers have few binary digits, as observations by `draw_rollout` have, and normalisation:
+    their sums are exact in any order, and no rounding decides which side of ReLU's kink a unit is on.
     """
-    hidden_size, obs_size = network.fc1.weight.shape
-    step = 2.0 ** -(6 + math.ceil(math.log2(obs_size) / 2))
-    for parameter in (network.fc1.weight, network.fc1.bias):
-        parameter.copy_(torch.from_numpy(rng.integers(-64, 65, parameter.shape) * step))
-    for head, size in ((network.fc_pi, 1.0), (network.fc_v, value_size)):
-        weight = rng.normal(0.0, 4 * size / math.sqrt(hidden_size), head.weight.shape)
-        head.weight.copy_(torch.from_numpy(weight))
-        head.bias.copy_(torch.from_numpy(rng.normal(0.0, size, head.bias.shape)))
+    for name, layer in network.named_children():
+        if name.startswith(("critic", "fc")) and isinstance(layer, torch.nn.Linear):
+            width, inputs = layer.weight.shape
+            if name in ("fc_pi", "fc_v"):
+                size = value_size if name == "fc_v" else 1.0
+                weight: Any = rng.normal(0.0, 4 * size / math.sqrt(inputs), (width, inputs))
+                bias: Any = rng.normal(0.0, size, width)
+            else:
+                digits = 1 if name.endswith("2") else 6
+                step = 2.0 ** -(digits + math.ceil(math.log2(inputs) / 2))
+                weight = step * rng.integers(-(2**digits), 2**digits + 1, (width, inputs))
+                bias = step * rng.integers(-(2**digits), 2**digits + 1, width)
+            layer.weight.copy_(torch.from_numpy(weight))
+            layer.bias.copy_(torch.from_numpy(bias))
+    if (norm := network.obs_norm) is not None:
+        norm.shift.copy_(torch.from_numpy(rng.integers(-4, 5, norm.shift.shape) / 8))
+        norm.scale.copy_(torch.from_numpy(2.0 ** rng.integers(-1, 2, norm.scale.shape)))
+    if (moments := network.return_moments) is not None:
+        moments.var.fill_(4.0)
+    for log_std in network.head.parameters():
+        log_std.copy_(torch.from_numpy(rng.normal(-0.5, 0.5, log_std.shape)))
 
 
 def draw_rollout(
@@ -125,7 +143,7 @@ def draw_rollout(
     num_steps: int,
     num_envs: int,
     obs_size: int,
-    num_actions: int,
+    action: ActionForm,
     hides_final_obs: bool,
     reward_size: float = 1.0,
 ) -> Rollout:
@@ -133,7 +151,7 @@ def draw_rollout(
 
     Args:
         rng: draws it.
-        num_steps, num_envs, obs_size, num_actions: T, N, D and A.
+        num_steps, num_envs, obs_size, action: T, N, D, and the form of an action.
         hides_final_obs: whether the autoreset mode does; if not, dead rows follow the ends of episodes.
         reward_size: the standard deviation of rewards.
     """
@@ -141,8 +159,7 @@ def draw_rollout(
     def draw_obs() -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
         return (rng.integers(-16, 17, (num_envs, obs_size)) / 8).astype(np.float32)
 
-    form = ActionForm("discrete", (num_actions,))
-    rollout = Rollout(num_steps, num_envs, obs_size, form, hides_final_obs, torch.device("cpu"))
+    rollout = Rollout(num_steps, num_envs, obs_size, action, hides_final_obs, torch.device("cpu"))
     dead_N = rng.random(num_envs) < 0.2
     rollout.start(draw_obs())
     for t in range(num_steps):
@@ -150,9 +167,16 @@ def draw_rollout(
         terminated, truncated = (rng.random((2, num_envs)) < 0.3) & valid
         dead_N = terminated | truncated
         reward = np.clip(rng.normal(0.0, reward_size, num_envs), -1e30, 1e30).astype(np.float32)
-        rollout.action_rows[t].copy_(torch.from_numpy(rng.integers(0, num_actions, num_envs)))
+        rollout.action_rows[t].copy_(torch.from_numpy(_draw_actions(rng, num_envs, action)))
         next_obs = draw_obs()
         obs = draw_obs() if hides_final_obs else next_obs
         rollout.insert(t, Transition(obs, reward, terminated, truncated, next_obs, valid), obs)
     rollout.finish()
     return rollout
+
+
+def _draw_actions(
+    rng: np.random.Generator, num_envs: int, action: ActionForm
+) -> "np.ndarray[tuple[int, ...], np.dtype[Any]]":
+    shape = (num_envs, *action.shape)
+    return rng.normal(size=shape) if action.kind == "box" else rng.integers(0, action.sizes, shape)

@@ -93,14 +93,3 @@ def test_playing_changes_nothing_of_the_training():
         engine.iterate(5)
     for ours, theirs in zip(played.network.parameters(), other.network.parameters(), strict=True):
         assert torch.equal(ours, theirs)
-
-
-@pytest.mark.parametrize("num_actions", [1, 2, 3, 5])
-def test_greedy_takes_the_first_of_the_most_probable(num_actions):
-    from vecac.kernels.mathematics.policy import greedy
-
-    rng = np.random.default_rng(num_actions)
-    for _ in range(200):
-        logits = rng.integers(-2, 3, num_actions).astype(np.float32)  # with ties
-        heads = np.append((logits - logits[-1])[:-1], [7, 7]).astype(np.float32)  # the value, and padding
-        assert greedy(heads, num_actions) == int(torch.from_numpy(logits).argmax())

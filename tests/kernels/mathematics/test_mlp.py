@@ -4,84 +4,117 @@ import numpy as np
 import pytest
 import torch
 from golden_updates import assert_close
+from kernel_support import FORMS, network_of, plain_form
+from numba import njit
 
-from vecac.algorithm.network import ActorCritic
 from vecac.kernels.mathematics import mlp
-from vecac.kernels.mathematics.mlp import LANES
-from vecac.kernels.mathematics.model import sum_gradients
+from vecac.kernels.mathematics.layers import clear_gradient, mute, rest, sum_gradients, take_in
+from vecac.kernels.mathematics.memory import LANES, describe_heads, parameters_dtype, workspace_dtype
+from vecac.kernels.mathematics.policy import value_of
 from vecac.learners.kernel_parameters import torch_views
 
-SIZES = [(4, 2, 256), (1, 1, 3), (5, 3, 16), (8, 6, 24)]  # (D, A, H)
-each_size = pytest.mark.parametrize(
-    "sizes", [*SIZES, pytest.param((27, 9, 40), marks=pytest.mark.slow)], ids=str
+CASES = [plain_form(4, 2, 256), plain_form(1, 1, 3), plain_form(5, 3, 16), plain_form(8, 6, 24), *FORMS]
+each_form = pytest.mark.parametrize(
+    "form", [*CASES, pytest.param(plain_form(27, 9, 40), marks=pytest.mark.slow)], ids=str
 )
 
 
-def setting(obs_size, num_actions, hidden_size):
+@njit
+def forward_lane(parameters, work, step, lane):
+    mlp.forward_lane(parameters, work, step, lane)
+
+
+@njit
+def value_by_itself(parameters, work, step, lane):
+    mlp.forward_value(parameters, work, step)
+    return value_of(work, step, lane)
+
+
+def setting(form):
     """A torch network, the same parameters as a record, and a workspace that holds random observations."""
-    torch.manual_seed(obs_size)
-    network = ActorCritic(obs_size, num_actions, hidden_size)
-    parameters = np.zeros(1, mlp.parameters_dtype(obs_size, num_actions, hidden_size))
-    for name, view in torch_views(parameters, obs_size).items():
+    torch.manual_seed(form.obs_size)
+    network = network_of(form)
+    parameters, work = np.zeros(1, parameters_dtype(form)), np.zeros(1, workspace_dtype(form))
+    for name, view in torch_views(parameters, form).items():
         view.copy_(network.state_dict()[name])
-    work = np.zeros(1, mlp.workspace_dtype(obs_size, num_actions, hidden_size))
-    work["obs"][0, 1, :, :obs_size] = torch.randn(LANES, obs_size).numpy()
-    mlp.difference_heads(parameters[0], work[0])
+    describe_heads(form, work)
+    work["obs"][0, 1, :, : form.obs_size] = torch.randn(LANES, form.obs_size).numpy()
+    take_in(parameters[0], work[0])
     return network, parameters, work
 
 
-@each_size
-def test_forward_is_torchs(sizes):
-    network, parameters, work = setting(*sizes)
+def heads_by_torch(network, form, work):
+    """(L, heads): the policy's, and the value as the last one."""
+    outputs, value = network(torch.from_numpy(work["obs"][0, 1, :, : form.obs_size]))
+    heads = [
+        outputs[:, output] - (outputs[:, reference] if reference >= 0 else 0)
+        for output, reference in form.policy_heads()
+    ]
+    return torch.stack([*heads, value], dim=1)
+
+
+def heads_of(work, form, name):
+    """The same in the workspace, as (L, heads)."""
+    count = len(form.policy_heads())
+    if not form.separate_critic:
+        return work[name][0][..., : count + 1]
+    return np.concatenate((work[name][0][..., :count], work["critic"][name][0][..., :1]), axis=-1)
+
+
+@each_form
+def test_forward_is_torchs(form):
+    network, parameters, work = setting(form)
     mlp.forward(parameters[0], work[0], 1)
-    logits, value = network(torch.from_numpy(work["obs"][0, 1, :, : sizes[0]]))
-    differences = logits[:, :-1] - logits[:, -1:]
-    heads = torch.cat((differences, value[:, None]), dim=1).detach().numpy()
-    num_heads = heads.shape[1]
-    assert np.allclose(work["heads"][0, 1, :, :num_heads], heads, rtol=1e-5, atol=1e-6)
+    expected = heads_by_torch(network, form, work).detach().numpy()
+    assert np.allclose(heads_of(work, form, "heads")[1], expected, rtol=1e-5, atol=1e-6)
     assert not work["heads"][0, 0].any()
-
-    work["heads"] = 7
-    hidden = work["hidden"].copy()
-    work["hidden"][0, 1, 2] = 7
-    mlp.forward_lane(parameters[0], work[0], 1, 2)
-    assert np.allclose(work["hidden"], hidden, rtol=1e-5, atol=1e-6)
-    assert np.allclose(work["heads"][0, 1, 2, :num_heads], heads[2], rtol=1e-5, atol=1e-6)
-    assert (work["heads"][0, 1, [0, 1, 3]] == 7).all()
-    assert (work["heads"][0, 0] == 7).all()
+    work["heads"][0, 1, 2], work["hidden"][0, 1, 2] = 7, 7
+    forward_lane(parameters[0], work[0], 1, 2)
+    assert np.allclose(heads_of(work, form, "heads")[1], expected, rtol=1e-5, atol=1e-6)
+    work["heads"][0, 1] = 7
+    assert value_by_itself(parameters[0], work[0], 1, 3) == pytest.approx(expected[3, -1], rel=1e-5, abs=1e-6)
 
 
-@each_size
-def test_backward_adds_torchs_gradient(sizes):
-    network, parameters, work = setting(*sizes)
-    logit_grad = torch.randn(LANES, sizes[1])
-    logit_grad -= logit_grad.mean(dim=1, keepdim=True)  # as any softmax's is
-    value_grad = torch.randn(LANES)
+@each_form
+def test_backward_adds_torchs_gradient(form):
+    network, parameters, work = setting(form)
     mlp.forward(parameters[0], work[0], 1)
-    work["d_heads"][0, :, : sizes[1]] = torch.cat((logit_grad[:, :-1], value_grad[:, None]), dim=1)
-    mlp.clear(work["gradient"][0])
+    heads = heads_by_torch(network, form, work)
+    d_heads = torch.randn(heads.shape)
+    count = len(form.policy_heads())
+    work["d_heads"][0, :, :count] = d_heads[:, :count]
+    if form.separate_critic:
+        work["critic"]["d_heads"][0, :, 0] = d_heads[:, -1]
+    else:
+        work["d_heads"][0, :, count] = d_heads[:, -1]
+    clear_gradient(work[0])
     for _ in range(3):
         mlp.backward(work[0], 1)
-    logits, value = network(torch.from_numpy(work["obs"][0, 1, :, : sizes[0]]))
-    torch.autograd.backward((logits, value), (3 * logit_grad, 3 * value_grad))
+    heads.backward(3 * d_heads)
     total = parameters.copy()
-    sum_gradients(work, total[0])
-    gradient = torch_views(total, sizes[0])
-    if sizes[1] == 1:  # one action: nothing to choose, and torch's zero is exact only here
-        assert not gradient["fc_pi.weight"].any()
+    sum_gradients(work, total.view(np.float32), total[0])
+    gradient = torch_views(total, form)
     for name, parameter in network.named_parameters():
-        if sizes[1] > 1 or not name.startswith("fc_pi"):
+        if parameter.grad is None:
+            assert not gradient[name].any()
+        else:
             assert_close(gradient[name], parameter.grad)
-    mlp.clear(work["gradient"][0])
-    sum_gradients(work, total[0])
+    clear_gradient(work[0])
+    sum_gradients(work, total.view(np.float32), total[0])
     assert not total.view(np.float32).any()
 
 
-@pytest.mark.parametrize(
-    ("num_envs", "blocks", "size"), [(1, 1, 4), (64, 1, 64), (65, 2, 36), (4096, 64, 64), (10**6, 64, 15628)]
-)
-def test_blocks_depend_on_the_number_of_environments_alone(num_envs, blocks, size):
-    assert mlp.num_blocks(num_envs) == blocks
-    assert mlp.block_size(num_envs, blocks) == size
-    assert size % LANES == 0
-    assert blocks * size >= num_envs
+@pytest.mark.parametrize("form", FORMS, ids=str)
+def test_rows_at_rest_add_nothing_nor_does_one_that_is_muted(form):
+    _, parameters, work = setting(form)
+    work["obs"][0, 1, 2] = 1e38
+    mlp.forward(parameters[0], work[0], 1)
+    total = parameters.copy()
+    for quiet in (lambda: rest(work[0]), lambda: [mute(work[0], 1, lane) for lane in range(LANES)]):
+        work["d_heads"] = 1.0
+        quiet()
+        clear_gradient(work[0])
+        mute(work[0], 1, 2)  # its hidden layers may be infinite
+        mlp.backward(work[0], 1)
+        sum_gradients(work, total.view(np.float32), total[0])
+        assert not total.view(np.float32).any()

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from learner_support import discrete
+from numba import njit
 
 from vecac.config import Config
-from vecac.kernels.mathematics.mlp import parameters_dtype, workspace_dtype
-from vecac.kernels.mathematics.model import sum_gradients, update
+from vecac.kernels.mathematics.model import norm_dtype, put_obs, update
 from vecac.learners.kernel_parameters import KernelParameters
 from vecac.seeding import seed_sequences
 
@@ -14,7 +15,7 @@ from vecac.seeding import seed_sequences
 @pytest.mark.parametrize("max_grad_norm", [None, 0.5])
 def test_an_update_is_adams_step_with_the_blocks_mean_gradient(max_grad_norm):
     config = Config(num_envs=130, hidden_size=8, max_grad_norm=max_grad_norm)  # three blocks
-    shared = KernelParameters(config, 4, 2, seed_sequences(1))
+    shared = KernelParameters(config, 4, discrete(2), seed_sequences(1))
     bias = torch.nn.Parameter(shared.network.fc1.bias.detach().clone())
     shared.model.works["gradient"]["fc1_bias"] = np.array([[1.0], [2.0], [5.0]])
     adam = torch.optim.Adam([bias], lr=0.1)
@@ -26,14 +27,24 @@ def test_an_update_is_adams_step_with_the_blocks_mean_gradient(max_grad_norm):
     assert torch.allclose(shared.network.fc1.bias, bias, atol=1e-6)
 
 
-def test_gradients_of_all_blocks_are_summed():
-    works = np.zeros(3, workspace_dtype(4, 3, 8))
-    for name in ("fc1_weight", "fc1_bias", "heads_weight", "heads_bias"):
-        for i in range(3):
-            works["gradient"][name][i] = 10.0**i
-    total = np.zeros(1, parameters_dtype(4, 3, 8))
-    sum_gradients(works, total[0])
-    assert (total["fc1_weight"] == 111).all()
-    assert (total["fc1_bias"] == 111).all()
-    assert total["heads_bias"][0].tolist() == [111, 111, -222, 111]
-    assert total["heads_weight"][0][:, 5].tolist() == [111, 111, -222, 111]
+@njit
+def put(model, obs, numbers):
+    put_obs(model, obs, numbers)
+
+
+def test_an_observation_is_put_as_it_is_or_normalised():
+    plain = KernelParameters(Config(hidden_size=8), 3, discrete(2), seed_sequences(1))
+    norm = KernelParameters(
+        Config(hidden_size=8, norm_obs=True, clip_obs=2.5), 3, discrete(2), seed_sequences(1)
+    )
+    assert norm.model.norm.dtype == norm_dtype(3)
+    norm.network.obs_norm.merge(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([4.0, 0.25, 1.0]), 10)
+    obs, numbers = np.zeros(4, np.float32), (3.0, 2.25, -9.0)
+    put(plain.model, obs, numbers)
+    assert obs.tolist() == [3, 2.25, -9, 0]
+    put(norm.model, obs, np.array(numbers, np.float32))
+    assert obs[:3] == pytest.approx(norm.network.obs_norm(torch.tensor(numbers)).tolist(), rel=1e-6)
+    assert obs.tolist() == pytest.approx([1, 0.5, -2.5, 0], rel=1e-6)
+    put(norm.model, obs, (np.nan, np.inf, 0.0))
+    assert np.isnan(obs[0])
+    assert obs[1] == 2.5

@@ -14,17 +14,20 @@ from vecac.errors import UsageError
 from vecac.kernels.plumbing import compiling
 from vecac.kernels.plumbing.compiling import compile_environment, specialise
 
-# A kernel of one file that calls a function of another: numba's own cache would not see mlp.py change.
+# A kernel of one file that calls a function of another: numba's own cache would not see layers.py change.
 SCRIPT = """
 import numpy as np
 from vecac.kernels.drivers import rollout_kernels
 from vecac.kernels.plumbing.compiling import compile_environment, specialise
 from vecac.kernels.environments.cartpole import CARTPOLE
-from vecac.kernels.mathematics.mlp import parameters_dtype, workspace_dtype
+from vecac.actions import ActionForm
+from vecac.kernels.mathematics.memory import NetworkForm, describe_heads, parameters_dtype, workspace_dtype
 from vecac.kernels.mathematics.model import Model
 from vecac.kernels.drivers.rollout_kernels import Memory
 
-parameters, works = np.ones(1, parameters_dtype(4, 2, 3)), np.zeros(1, workspace_dtype(4, 2, 3))
+form = NetworkForm(4, ActionForm("discrete", (2,)), (3,), "relu", False)
+parameters, works = np.ones(1, parameters_dtype(form)), np.zeros(1, workspace_dtype(form))
+describe_heads(form, works)
 parameters["heads_bias"][0] = 5, 2, 1
 model = Model(*[None] * len(Model._fields))._replace(parameters=parameters, works=works)
 memory = Memory(*[None] * len(Memory._fields))._replace(model=model)
@@ -46,9 +49,9 @@ def test_the_cache_is_used_and_never_stale(package):
     assert outcome() == "[3.0, 1.0] 0.02 0 0"
     assert outcome() == "[3.0, 1.0] 0.02 1 1"
     edit(
-        package / "kernels" / "mathematics" / "mlp.py",
-        "parameters.heads_bias[a] - parameters.heads_bias[last]",
-        "parameters.heads_bias[a] + parameters.heads_bias[last]",
+        package / "kernels" / "mathematics" / "layers.py",
+        "parameters.heads_bias[output] - parameters.heads_bias[reference]",
+        "parameters.heads_bias[output] + parameters.heads_bias[reference]",
     )
     assert outcome() == "[7.0, 1.0] 0.02 0 1"
     edit(package / "kernels" / "environments" / "cartpole.py", "TIME_STEP = 0.02", "TIME_STEP = 0.03")
@@ -126,7 +129,7 @@ def test_a_division_by_zero_in_an_environment_raises_as_in_plain_python():
 
 
 def test_a_kernel_takes_no_other_arguments_than_it_was_compiled_for():
-    from vecac.kernels.mathematics.mlp import block_size
+    from vecac.kernels.mathematics.layers import block_size
 
     kernel = specialise(block_size, 1, 1)
     assert kernel(130, 3) == 44

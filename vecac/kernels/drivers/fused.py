@@ -18,9 +18,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from vecac.kernels.mathematics import mlp
-from vecac.kernels.mathematics.model import update
-from vecac.kernels.mathematics.policy import clear_sums, differentiate, sample, softmax, td_target
+from vecac.kernels.mathematics import layers, mlp
+from vecac.kernels.mathematics.layers import block_size
+from vecac.kernels.mathematics.loss import clear_sums, differentiate, td_target
+from vecac.kernels.mathematics.memory import LANES
+from vecac.kernels.mathematics.model import put_obs, update
+from vecac.kernels.mathematics.policy import act, find_distribution, value_of
 from vecac.kernels.plumbing.numba_internals import tuple_setitem
 from vecac.kernels.plumbing.work_sharing import arrive, complete, try_acquire, wait
 from vecac.transition import Episode
@@ -105,20 +108,19 @@ def begin_episode(environment: Any, reset: Any, uniforms: Any) -> None:
 
 
 @njit
-def sample_action(environment: Any, work: Any, now: int, lane: int) -> Any:
-    """An action by a lane's heads of step `now`, which may draw on its environment's stream."""
-    softmax(work, now, lane)
-    return sample(work.probability[lane], next_uniform(environment))
+def sample_action(environment: Any, work: Any, now: int, lane: int) -> None:
+    """An action by a lane's heads of step `now`, which draws on its environment's stream."""
+    find_distribution(work, now, lane)
+    act(work, now, lane, (next_uniform(environment),))
 
 
 @njit
-def take(environment: Any, work: Any, lane: int, action: Any, step: Any, empty_state: Any) -> Any:
-    """Take a lane's action, which the work then holds with its outcome; returns the new state."""
-    state, reward, terminated = step(tuple_of(environment.state, empty_state), action)
+def take(environment: Any, work: Any, lane: int, step: Any, empty_state: Any) -> Any:
+    """Take a lane's action, whose outcome the work then holds; returns the new state."""
+    state, reward, terminated = step(tuple_of(environment.state, empty_state), work.action[lane, 0])
     store(environment.state, state)
     environment.length += 1
     environment.episode_return += reward
-    work.action[lane] = action
     work.reward[lane] = reward
     work.terminated[lane] = terminated
     return state
@@ -129,33 +131,33 @@ def _collect_group(
     memory: Any, work: Any, sums: Any, first: int, count: int, reset: Any, step: Any, observe: Any
 ) -> None:
     """Take environments first to first + count - 1, at most L, through a rollout."""
-    settings, parameters = memory.model.settings[0], memory.model.parameters[0]
+    model, settings, parameters = memory.model, memory.model.settings[0], memory.model.parameters[0]
     environments, endings_TN = memory.environments, memory.endings_TN
     empty_state, empty_uniforms = memory.empty_state, memory.empty_uniforms
-    work.d_heads[:] = 0.0  # a lane without an environment adds nothing
+    layers.rest(work)  # a lane without an environment adds nothing
     for lane in range(count):
         state = tuple_of(environments[first + lane].state, empty_state)
-        store(work.obs[0, lane], observe(state))
+        put_obs(model, work.obs[0, lane], observe(state))
     mlp.forward(parameters, work, 0)
     for t in range(endings_TN.shape[0]):
         now, then = t % 2, 1 - t % 2
         for lane in range(count):
             environment = environments[first + lane]
-            action = sample_action(environment, work, now, lane)
-            state = take(environment, work, lane, action, step, empty_state)
-            store(work.obs[then, lane], observe(state))
+            sample_action(environment, work, now, lane)
+            state = take(environment, work, lane, step, empty_state)
+            put_obs(model, work.obs[then, lane], observe(state))
         mlp.forward(parameters, work, then)
         for lane in range(count):
             environment = environments[first + lane]
             truncated = environment.length >= settings.time_limit
-            next_value = work.heads[then, lane, work.probability.shape[1] - 1]
+            next_value = value_of(work, then, lane)
             target = td_target(work.reward[lane], next_value, work.terminated[lane], truncated, settings)
-            differentiate(work, now, lane, work.action[lane], target, settings, sums)
+            differentiate(work, now, lane, target, target - value_of(work, now, lane), settings, sums)
             if truncated or work.terminated[lane]:
                 endings_TN[t, first + lane].length = environment.length
                 endings_TN[t, first + lane].episode_return = environment.episode_return
                 begin_episode(environment, reset, empty_uniforms)
-                store(work.obs[then, lane], observe(tuple_of(environment.state, empty_state)))
+                put_obs(model, work.obs[then, lane], observe(tuple_of(environment.state, empty_state)))
                 mlp.forward_lane(parameters, work, then, lane)
         mlp.backward(work, now)
 
@@ -171,13 +173,13 @@ def begin(memory: Any, reset: Any) -> None:
 def collect(memory: Any, block: int, reset: Any, step: Any, observe: Any) -> None:
     """A rollout of a block's environments, and its gradient."""
     num_envs = memory.environments.size
-    size = mlp.block_size(num_envs, memory.model.works.size)
+    size = block_size(num_envs, memory.model.works.size)
     work, sums = memory.model.works[block], memory.model.sums[block]
-    mlp.difference_heads(memory.model.parameters[0], work)
-    mlp.clear(work.gradient)
+    layers.take_in(memory.model.parameters[0], work)
+    layers.clear_gradient(work)
     clear_sums(sums)
-    for first in range(block * size, min((block + 1) * size, num_envs), mlp.LANES):
-        _collect_group(memory, work, sums, first, min(mlp.LANES, num_envs - first), reset, step, observe)
+    for first in range(block * size, min((block + 1) * size, num_envs), LANES):
+        _collect_group(memory, work, sums, first, min(LANES, num_envs - first), reset, step, observe)
 
 
 @njit

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from vecac.kernels.drivers.fused import begin_episode, sample_action, store, take, tuple_of
-from vecac.kernels.mathematics import mlp
-from vecac.kernels.mathematics.policy import greedy
+from vecac.kernels.drivers.fused import begin_episode, sample_action, take, tuple_of
+from vecac.kernels.mathematics import layers, mlp
+from vecac.kernels.mathematics.memory import LANES
+from vecac.kernels.mathematics.model import put_obs
+from vecac.kernels.mathematics.policy import act_greedily
 
 
 @njit
@@ -18,7 +20,7 @@ def _begin(memory: Any, environment: Any, lane: int, reset: Any, observe: Any) -
     """Begin an environment's episode, in a lane."""
     begin_episode(environment, reset, memory.empty_uniforms)
     obs = observe(tuple_of(environment.state, memory.empty_state))
-    store(memory.model.works[0].obs[0, lane], obs)
+    put_obs(memory.model, memory.model.works[0].obs[0, lane], obs)
 
 
 @njit
@@ -46,24 +48,24 @@ def play(
         reset, step, observe: of the compiled environment.
     """
     work, parameters = memory.model.works[0], memory.model.parameters[0]
-    num_actions, num_envs = work.probability.shape[1], environments.size
-    mlp.difference_heads(parameters, work)
-    index_L = np.arange(mlp.LANES)
-    for lane in range(min(mlp.LANES, num_envs)):
+    num_envs = environments.size
+    layers.take_in(parameters, work)
+    index_L = np.arange(LANES)
+    for lane in range(min(LANES, num_envs)):
         _begin(memory, environments[lane], lane, reset, observe)
-    num_begun, num_left = mlp.LANES, num_envs
+    num_begun, num_left = LANES, num_envs
     while num_left > 0:
-        mlp.forward(parameters, work, 0)
-        for lane in range(mlp.LANES):
+        mlp.forward_policy(parameters, work, 0)
+        for lane in range(LANES):
             if index_L[lane] >= num_envs:
                 continue
             environment = environments[index_L[lane]]
             if is_sampled:
-                action = sample_action(environment, work, 0, lane)
+                sample_action(environment, work, 0, lane)
             else:
-                action = greedy(work.heads[0, lane], num_actions)
-            state = take(environment, work, lane, action, step, memory.empty_state)
-            store(work.obs[0, lane], observe(state))
+                act_greedily(work, 0, lane)
+            state = take(environment, work, lane, step, memory.empty_state)
+            put_obs(memory.model, work.obs[0, lane], observe(state))
             if work.terminated[lane] or environment.length >= most_steps:
                 terminated_N[index_L[lane]] = work.terminated[lane]
                 num_left -= 1

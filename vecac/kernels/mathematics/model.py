@@ -1,15 +1,17 @@
 """The memory that every training kernel works on, and the update that ends an iteration.
 
-Shapes: M parameters.
+Shapes: D observation size, M parameters.
 """
 
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
+from numba import njit, types
 
-from vecac.kernels.mathematics.mlp import clear
+from vecac.kernels.mathematics.arithmetic import FAST
+from vecac.kernels.mathematics.layers import sum_gradients
 from vecac.kernels.mathematics.optimizer_steps import adam, rmsprop, scale_and_clip
+from vecac.kernels.plumbing.choosing import chosen_by_type
 
 
 class Model(NamedTuple):
@@ -17,7 +19,8 @@ class Model(NamedTuple):
 
     settings (1,): SETTINGS. parameters, gradient (1,): parameters_dtype; parameters_M, gradient_M: the
     same memory, flat, float32. mean_M, square_M float32: the moments, of which RMSprop has the second alone.
-    works, sums (num_blocks,): workspace_dtype and SUMS.
+    works, sums (num_blocks,): workspace_dtype and SUMS. norm (1,): norm_dtype where observations are
+    normalised, else ().
     """
 
     settings: Any
@@ -29,39 +32,40 @@ class Model(NamedTuple):
     square_M: Any
     works: Any
     sums: Any
+    norm: Any
 
 
-@njit
-def _add(total_H: Any, part_H: Any, sign: Any) -> None:
-    for j in range(total_H.size):
-        total_H[j] += sign * part_H[j]
+def norm_dtype(obs_size: int) -> "np.dtype[Any]":
+    """What observations are normalised by, as in algorithm/normalization.py: shift and scale (D,), clip."""
+    rows = [(name, np.float32, (obs_size,)) for name in ("shift", "scale")]
+    return np.dtype([*rows, ("clip", np.float32)], align=True)
 
 
-@njit
-def sum_gradients(works: Any, gradient: Any) -> None:
-    """The sum of the works' gradients, in their order, for all A + 1 heads."""
-    clear(gradient)
-    one = np.float32(1)
-    last = gradient.heads_bias.size - 2  # the last logit
-    for i in range(works.size):
-        part = works[i].gradient
-        for d in range(part.fc1_weight.shape[0]):
-            _add(gradient.fc1_weight[d], part.fc1_weight[d], one)
-        _add(gradient.fc1_bias, part.fc1_bias, one)
-        for a in range(last):
-            _add(gradient.heads_weight[a], part.heads_weight[a], one)
-            _add(gradient.heads_weight[last], part.heads_weight[a], -one)
-            gradient.heads_bias[a] += part.heads_bias[a]
-            gradient.heads_bias[last] -= part.heads_bias[a]
-        _add(gradient.heads_weight[last + 1], part.heads_weight[last], one)
-        gradient.heads_bias[last + 1] += part.heads_bias[last]
+@chosen_by_type(forceinline=True, fastmath=FAST, error_model="numpy")
+def put_obs(model: Any, obs: Any, numbers: Any) -> Any:
+    """Write an observation, a tuple or an array (D,), into obs (P,); normalised if the model does that."""
+
+    def as_it_is(model: Any, obs: Any, numbers: Any) -> None:
+        for d in range(len(numbers)):
+            obs[d] = numbers[d]
+
+    def normalised(model: Any, obs: Any, numbers: Any) -> None:
+        norm = model.norm[0]
+        for d in range(len(numbers)):
+            z = (np.float32(numbers[d]) - norm.shift[d]) * norm.scale[d]
+            # Comparisons that let a NaN pass.
+            z = norm.clip if z > norm.clip else z
+            obs[d] = -norm.clip if z < -norm.clip else z
+
+    norm = model.types[model.fields.index("norm")]
+    return normalised if isinstance(norm, types.Array) else as_it_is
 
 
 @njit
 def update(model: Model, num_rows: int, learning_rate: float, num_updates: int) -> Any:
     """The optimiser's step number num_updates with the rows' mean gradient; its norm before clipping."""
     settings, parameters, gradient = model.settings[0], model.parameters_M, model.gradient_M
-    sum_gradients(model.works, model.gradient[0])
+    sum_gradients(model.works, gradient, model.gradient[0])
     grad_norm = scale_and_clip(gradient, 1.0 / num_rows, settings.max_grad_norm)
     epsilon = settings.optimizer_eps
     if settings.is_rmsprop:

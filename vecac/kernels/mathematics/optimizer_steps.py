@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from vecac.kernels.mathematics.mlp import FAST, ZERO
+from vecac.kernels.mathematics.arithmetic import FAST, ZERO
 
 BETA1, BETA2 = 0.9, 0.999
 """torch's defaults for Adam."""

@@ -1,142 +1,150 @@
-"""The policy's probabilities, the loss and its derivatives, a row at a time, from the kernels' heads.
+"""The policy, whichever head it has: drivers call what is here, and do not know which.
 
-Shapes: A actions, L lanes. Heads are the first A - 1 logits less the last one, then V(s) (see mlp.py).
+Shapes: U numbers of an action, L lanes.
 """
 
-import math
 from typing import Any
 
-import numpy as np
-from numba import njit
-
-from vecac.kernels.mathematics.mlp import FAST, ZERO
-
-SETTINGS = np.dtype(
-    [
-        *((name, np.float32) for name in ("gamma", "reward_scale", "ent_coef", "vf_coef")),
-        *((name, np.uint8) for name in ("bootstrap_truncated", "is_mse", "is_rmsprop")),
-        *((name, np.float64) for name in ("max_grad_norm", "optimizer_eps")),
-        *((name, np.float64) for name in ("learning_rate", "lr_final", "anneal_over")),
-        *((name, np.float64) for name in ("ent_coef_first", "ent_coef_final", "ent_coef_over")),
-        ("time_limit", np.int64),
-    ],
-    align=True,
-)
-"""A run's settings as the kernels take them. Infinity is no clipping and no annealing.
-
-ent_coef is that of the next update, the only one that changes; is_mse: of the value loss; is_rmsprop: of the
-optimiser. anneal_over, ent_coef_over: env steps from learning_rate to lr_final, and from ent_coef_first to
-ent_coef_final.
-"""
-
-SUMS = np.dtype(
-    [
-        (name, np.float64)
-        for name in ("rows", "policy", "value", "entropy", "error", "error_square", "target", "target_square")
-    ],
-    align=True,
-)
-"""Sums over rows of the loss terms, and of what the explained variance needs."""
+from vecac.kernels.mathematics.categorical import differentiate_choice, greedy, sample, softmax
+from vecac.kernels.mathematics.gaussian import differentiate_gaussian
+from vecac.kernels.plumbing.choosing import chosen_by_type, has, length
 
 
-@njit(fastmath=FAST, error_model="numpy")
-def softmax(work: Any, step: int, lane: int) -> None:
-    """pi_a = exp(y_a) / sum_b exp(y_b) for the heads y of one lane, where y_{A-1} = 0."""
-    y, probability = work.heads[step, lane], work.probability[lane]
-    last = probability.size - 1
-    top = ZERO
-    for a in range(last):
-        top = max(top, y[a])
-    if last == 1:  # one of the two is exp(0)
-        one, other = np.float32(1), math.exp(-abs(y[0]))
-        probability[0], probability[1] = (one, other) if y[0] > ZERO else (other, one)
-    else:
-        probability[last] = math.exp(-top)
-        for a in range(last):
-            probability[a] = math.exp(y[a] - top)
-    total = probability[last]
-    for a in range(last):
-        total += probability[a]
-    for a in range(last + 1):
-        probability[a] /= total
-    work.log_normaliser[lane] = top + math.log(total)
+@chosen_by_type()
+def find_distribution(work: Any, step: Any, lane: Any) -> Any:
+    """What the other functions need of a lane's heads of `step`."""
+
+    def of_a_choice(work: Any, step: int, lane: int) -> None:
+        work.log_normaliser[lane, 0] = softmax(work.heads[step, lane], work.probability[lane])
+
+    def of_choices(work: Any, step: int, lane: int) -> None:
+        first = 0
+        for u in range(work.choice_sizes.size):
+            end = first + work.choice_sizes[u]
+            y, probability = work.heads[step, lane, first - u :], work.probability[lane, first:end]
+            work.log_normaliser[lane, u] = softmax(y, probability)
+            first = end
+
+    def of_a_gaussian(work: Any, step: int, lane: int) -> None:
+        pass
+
+    return _choose(work, of_a_choice, of_choices, of_a_gaussian)
 
 
-@njit(fastmath=FAST, error_model="numpy")
-def sample(probability: Any, uniform: float) -> int:
-    """The action whose share of [0, 1), by cumulative probability (A,), holds `uniform`."""
-    action = 0
-    below = ZERO
-    for a in range(probability.size - 1):
-        below += probability[a]
-        action += uniform >= below
-    return action
+@chosen_by_type()
+def act(work: Any, step: Any, lane: Any, noise_U: Any) -> Any:
+    """Sample a lane's action by its distribution and noise: uniform numbers in [0, 1) or, of a Gaussian,
+    normal ones."""
+
+    def of_a_choice(work: Any, step: int, lane: int, noise_U: Any) -> None:
+        work.action[lane, 0] = sample(work.probability[lane], noise_U[0])
+
+    def of_choices(work: Any, step: int, lane: int, noise_U: Any) -> None:
+        first = 0
+        for u in range(work.choice_sizes.size):
+            end = first + work.choice_sizes[u]
+            work.action[lane, u] = sample(work.probability[lane, first:end], noise_U[u])
+            first = end
+
+    def of_a_gaussian(work: Any, step: int, lane: int, noise_U: Any) -> None:
+        for u in range(work.std.size):
+            work.action[lane, u] = work.heads[step, lane, u] + work.std[u] * noise_U[u]
+
+    return _choose(work, of_a_choice, of_choices, of_a_gaussian)
 
 
-@njit
-def greedy(heads: Any, num_actions: int) -> int:
-    """The most probable action by one lane's heads (K,), the first of several: the last one's head is 0."""
-    action, best = 0, heads[0] if num_actions > 1 else ZERO
-    for a in range(1, num_actions):
-        y = heads[a] if a < num_actions - 1 else ZERO
-        if y > best:
-            action, best = a, y
-    return action
+@chosen_by_type()
+def act_greedily(work: Any, step: Any, lane: Any) -> Any:
+    """Take a lane's most probable action; of a Gaussian, the mean."""
+
+    def of_a_choice(work: Any, step: int, lane: int) -> None:
+        work.action[lane, 0] = greedy(work.heads[step, lane], work.probability.shape[1])
+
+    def of_choices(work: Any, step: int, lane: int) -> None:
+        first = 0
+        for u in range(work.choice_sizes.size):
+            work.action[lane, u] = greedy(work.heads[step, lane, first - u :], work.choice_sizes[u])
+            first += work.choice_sizes[u]
+
+    def of_a_gaussian(work: Any, step: int, lane: int) -> None:
+        for u in range(work.std.size):
+            work.action[lane, u] = work.heads[step, lane, u]
+
+    return _choose(work, of_a_choice, of_choices, of_a_gaussian)
 
 
-@njit
-def clear_sums(sums: Any) -> None:
-    """Start new sums."""
-    sums.rows = sums.policy = sums.value = sums.entropy = 0.0
-    sums.error = sums.error_square = sums.target = sums.target_square = 0.0
+@chosen_by_type()
+def differentiate_policy(work: Any, step: Any, lane: Any, advantage: Any, ent_coef: Any) -> Any:
+    """d_heads of a lane's action; returns its log pi(a|s) and the entropy of pi(.|s)."""
+
+    def of_a_choice(work: Any, step: int, lane: int, advantage: Any, ent_coef: Any) -> Any:
+        return differentiate_choice(
+            work.heads[step, lane],
+            work.probability[lane],
+            work.log_normaliser[lane, 0],
+            work.action[lane, 0],
+            advantage,
+            ent_coef,
+            work.d_heads[lane],
+        )
+
+    def of_choices(work: Any, step: int, lane: int, advantage: Any, ent_coef: Any) -> Any:
+        first, log_probability, entropy = 0, work.log_normaliser[lane, 0], work.log_normaliser[lane, 0]
+        log_probability -= log_probability
+        entropy -= entropy
+        for u in range(work.choice_sizes.size):
+            end = first + work.choice_sizes[u]
+            one_log_probability, one_entropy = differentiate_choice(
+                work.heads[step, lane, first - u :],
+                work.probability[lane, first:end],
+                work.log_normaliser[lane, u],
+                work.action[lane, u],
+                advantage,
+                ent_coef,
+                work.d_heads[lane, first - u :],
+            )
+            log_probability += one_log_probability
+            entropy += one_entropy
+            first = end
+        return log_probability, entropy
+
+    def of_a_gaussian(work: Any, step: int, lane: int, advantage: Any, ent_coef: Any) -> Any:
+        return differentiate_gaussian(work, step, lane, advantage, ent_coef)
+
+    return _choose(work, of_a_choice, of_choices, of_a_gaussian)
 
 
-@njit(fastmath=FAST, error_model="numpy")
-def td_target(reward: Any, next_value: Any, terminated: bool, truncated: bool, settings: Any) -> Any:
-    """r * scale + gamma * V(s'), where V is 0 after termination, and after truncation if so set."""
-    target = reward * settings.reward_scale
-    if not (terminated or (truncated and not settings.bootstrap_truncated)):
-        target += settings.gamma * next_value
-    return target
+@chosen_by_type()
+def value_of(work: Any, step: Any, lane: Any) -> Any:
+    """V(s) of a lane's row of `step`."""
+    if has(work, "critic"):
+        return lambda work, step, lane: work.critic.heads[step, lane, 0]
+    index = _num_policy_heads(work)
+    return lambda work, step, lane: work.heads[step, lane, index]
 
 
-@njit(fastmath=FAST, error_model="numpy")
-def differentiate(
-    work: Any, step: int, lane: int, action: int, target: Any, settings: Any, sums: Any
-) -> None:
-    """d_heads of one row's loss, as td.py's td_loss defines it, with y the heads and d = target - V:
+@chosen_by_type()
+def set_d_value(work: Any, lane: Any, d_value: Any) -> Any:
+    """The derivative of the loss by V(s)."""
 
-    loss = -log pi_a * d + vf_coef * smooth_l1(V, target) - ent_coef * H,   H = -sum_k pi_k log pi_k
-    dloss/dy_k = (pi_k - [k = a]) * d + ent_coef * pi_k * (log pi_k + H)
-    dloss/dV = vf_coef * clip(V - target, -1, 1), or vf_coef * 2 (V - target) with the squared error
-    """
-    y, probability, d_heads = work.heads[step, lane], work.probability[lane], work.d_heads[lane]
-    last = probability.size - 1
-    one = np.float32(1)
-    error = target - y[last]
-    entropy = work.log_normaliser[lane]
-    for k in range(last):
-        entropy -= probability[k] * y[k]
-    for k in range(last):
-        d = probability[k] * error
-        if settings.ent_coef != ZERO:
-            d += settings.ent_coef * probability[k] * (y[k] - work.log_normaliser[lane] + entropy)
-        d_heads[k] = d
-    log_probability = -work.log_normaliser[lane]
-    if action < last:
-        d_heads[action] -= error
-        log_probability += y[action]
-    size = abs(error)
-    if settings.is_mse:
-        d_heads[last] = settings.vf_coef * np.float32(-2) * error
-        sums.value += error * error
-    else:
-        d_heads[last] = settings.vf_coef * max(-one, min(one, -error))
-        sums.value += np.float32(0.5) * error * error if size < one else size - np.float32(0.5)
-    sums.rows += 1
-    sums.policy -= log_probability * error
-    sums.entropy += entropy
-    sums.error += error
-    sums.error_square += np.float64(error) * error
-    sums.target += target
-    sums.target_square += np.float64(target) * target
+    def of_critic(work: Any, lane: int, d_value: Any) -> None:
+        work.critic.d_heads[lane, 0] = d_value
+
+    index = _num_policy_heads(work)
+
+    def of_last_head(work: Any, lane: int, d_value: Any) -> None:
+        work.d_heads[lane, index] = d_value
+
+    return of_critic if has(work, "critic") else of_last_head
+
+
+def _choose(work: Any, of_a_choice: Any, of_choices: Any, of_a_gaussian: Any) -> Any:
+    if has(work, "std"):
+        return of_a_gaussian
+    return of_choices if has(work, "choice_sizes") else of_a_choice
+
+
+def _num_policy_heads(work: Any) -> int:
+    if has(work, "std"):
+        return length(work, "std")
+    return length(work, "probability") - length(work, "log_normaliser")

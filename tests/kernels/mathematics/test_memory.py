@@ -1,0 +1,77 @@
+"""The records, and how environments are dealt to blocks."""
+
+import itertools
+
+import numpy as np
+import pytest
+from learner_support import discrete
+from numba import typeof
+
+from vecac.actions import ActionForm
+from vecac.kernels.mathematics.layers import block_size
+from vecac.kernels.mathematics.memory import (
+    LANES,
+    NetworkForm,
+    describe_heads,
+    num_blocks,
+    parameters_dtype,
+    workspace_dtype,
+)
+
+ACTIONS = [discrete(1), discrete(3), ActionForm("multi-discrete", (2, 3)), ActionForm("box", (1,))]
+FORMS = [
+    NetworkForm(3, action, hidden_sizes, activation, separate_critic)
+    for action, hidden_sizes, activation, separate_critic in itertools.product(
+        ACTIONS, [(8,), (6, 5)], ["relu", "tanh"], [False, True]
+    )
+]
+
+
+@pytest.mark.parametrize(
+    ("action", "outputs", "references"),
+    [
+        (discrete(1), [], []),
+        (discrete(3), [0, 1], [2, 2]),
+        (ActionForm("multi-discrete", (2, 1, 3)), [0, 3, 4], [1, 5, 5]),
+        (ActionForm("box", (3,)), [0, 1, 2], [-1, -1, -1]),
+    ],
+    ids=str,
+)
+def test_heads_are_outputs_less_the_last_of_their_choice(action, outputs, references):
+    form = NetworkForm(3, action, (8,), "relu", False)
+    works = np.zeros(2, workspace_dtype(form))
+    describe_heads(form, works)
+    spare = works["head_output"].shape[1] - len(outputs) - 1
+    for work in works:
+        assert work["head_output"].tolist() == [*outputs, form.num_outputs, *[-1] * spare]
+        assert work["head_reference"].tolist() == [*references, -1, *[-1] * spare]
+    form = form._replace(separate_critic=True)
+    works = np.zeros(1, workspace_dtype(form))
+    describe_heads(form, works)
+    assert works["head_output"][0].tolist()[: len(outputs)] == outputs
+    assert works["critic"]["head_output"].tolist() == [[0, -1]]
+
+
+@pytest.mark.parametrize("form", FORMS, ids=str)
+def test_no_record_begins_as_one_does_that_the_same_kernels_take(form):
+    """numba would take the one for the other, and leave out what follows."""
+    for dtype, pairs in (
+        (parameters_dtype(form), [("critic", None)]),
+        (workspace_dtype(form), [("critic", None), ("gradient", ("critic", "gradient"))]),
+    ):
+        for inner, outer in pairs if form.separate_critic else []:
+            short, long = dtype[inner], dtype if outer is None else dtype[outer[0]][outer[1]]
+            one, other = (typeof(np.zeros(1, each)[0]) for each in (short, long))
+            if one != other:
+                assert not one.can_convert_to(None, other)
+                assert not other.can_convert_to(None, one)
+
+
+@pytest.mark.parametrize(
+    ("num_envs", "blocks", "size"), [(1, 1, 4), (64, 1, 64), (65, 2, 36), (4096, 64, 64), (10**6, 64, 15628)]
+)
+def test_blocks_depend_on_the_number_of_environments_alone(num_envs, blocks, size):
+    assert num_blocks(num_envs) == blocks
+    assert block_size(num_envs, blocks) == size
+    assert size % LANES == 0
+    assert blocks * size >= num_envs
