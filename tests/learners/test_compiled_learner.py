@@ -95,6 +95,21 @@ def test_torch_can_go_on_where_the_kernels_stopped():
     assert torch.allclose(state_of(learner.network), state_of(successor.network), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "rmsprop"])
+def test_the_torch_learner_takes_over_whatever_lies_how_in_memory(optimizer):
+    settings = {"num_envs": 6, "n_rollout": 5, "hidden_sizes": (8, 9), "optimizer": optimizer}
+    learner, rollout = make(**settings), random_rollout(5, 6, 4, discrete(2), True)
+    successor = TorchLearner(Config(**settings), 4, discrete(2), CPU, seed_sequences(1))
+    for _ in range(3):
+        learner.start_rollout(rollout)
+        learner.update(rollout, Rates(1e-2, 0.0))
+    successor.load_state_dict(copy.deepcopy(learner.state_dict()))
+    for each in (learner, successor):
+        each.start_rollout(rollout)
+        each.update(rollout, Rates(1e-2, 0.0))
+    assert torch.allclose(state_of(learner.network), state_of(successor.network), rtol=1e-5, atol=1e-6)
+
+
 def train(engine_name="sync", num_threads=1, updates=30, **settings):
     config = Config(engine=engine_name, **({"num_envs": 8} | settings))
     with closing(make_environments(config)) as environments:

@@ -1,10 +1,10 @@
 """The optimisers, and what their state has to be for a network."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from vecac.config_parts import LearningSettings
 
@@ -32,6 +32,20 @@ def epsilon_of(settings: LearningSettings) -> float:
 def learning_rate_of(optimizer_state: Mapping[str, Any]) -> float:
     """The rate of the last update, from an optimiser's state_dict."""
     return float(optimizer_state["param_groups"][0]["lr"])
+
+
+def laid_out_alike(
+    parameters: Sequence[Tensor], state: Mapping[int, Mapping[str, Tensor]]
+) -> dict[int, dict[str, Tensor]]:
+    """An optimiser's state, every moment in memory as its parameter is, which those of kernels need not be:
+    torch's fused Adam goes through both by memory, and would take one number's moments for another's."""
+    return {
+        index: {
+            name: torch.empty_like(parameters[index]).copy_(moment) if moment.dim() else moment
+            for name, moment in moments.items()
+        }
+        for index, moments in state.items()
+    }
 
 
 def require_moments(optimizer: str, network: nn.Module, state: Mapping[str, Any]) -> None:

@@ -19,7 +19,7 @@ from vecac.algorithm.rollout import Rollout
 from vecac.algorithm.schedule import Rates
 from vecac.algorithm.td import LossTerms
 from vecac.config_parts import LearningSettings
-from vecac.learners.optimizers import learning_rate_of, make_optimizer, require_moments
+from vecac.learners.optimizers import laid_out_alike, learning_rate_of, make_optimizer, require_moments
 from vecac.learners.rollout_loss import CPU_BLOCK_ROWS, BlockReport, RolloutLoss
 from vecac.seeding import SeedSequences, restart_sequence, torch_seed
 
@@ -123,7 +123,8 @@ class TorchLearner:
         self.network.load_state_dict(state["network"])
         (group,) = self.optimizer.state_dict()["param_groups"]  # of its settings only the rate changes
         group["lr"] = learning_rate_of(state["optimizer"])
-        self.optimizer.load_state_dict({"state": state["optimizer"]["state"], "param_groups": [group]})
+        moments = laid_out_alike(self._parameters, state["optimizer"]["state"])
+        self.optimizer.load_state_dict({"state": moments, "param_groups": [group]})
 
     def load_random_state(self, state: dict[str, Any], rollout: Rollout | None, env_steps: int) -> list[str]:
         """Take over a `random_state`, also of another kind of device; see Learner."""
