@@ -221,7 +221,7 @@ def test_a_study_tells_runs_speed_time_left_and_who_leads(clock, capsys):
 
 @pytest.mark.parametrize(("rate", "said"), [(1.25e6, "1.2 M env steps/s"), (4321.0, "4,321 env steps/s")])
 def test_its_bar_names_the_leader_by_number(clock, monkeypatch, on_a_terminal, rate, said):
-    monkeypatch.setattr(console.shutil, "get_terminal_size", lambda: os.terminal_size((80, 24)))
+    monkeypatch.setattr(console.shutil, "get_terminal_size", lambda *_, **__: os.terminal_size((80, 24)))
     terminal, shown = on_a_terminal(), Console(total=1, quiet=False)
     shown.study(500, 1000, rate, 7.6, (3, "--gamma 0.9"))
     bar = terminal.getvalue().split("\r")[-1]

@@ -3,6 +3,7 @@
 import ast
 import inspect
 import pkgutil
+import re
 from pathlib import Path
 
 import numba
@@ -42,6 +43,7 @@ PARTS = {
         "llvmlite.ir:IRBuilder.extract_value",
         "llvmlite.ir:IRBuilder.gep",
         "llvmlite.binding:ValueRef.linkage",
+        "llvmlite.binding:ValueRef.name",
         "llvmlite.binding:ValueRef.is_declaration",
     ],
     compiling: [
@@ -100,6 +102,32 @@ def test_a_kernel_shares_no_function_with_others(compiler):
     (code,) = kernel.inspect_llvm().values()
     is_shared = "define linkonce_odr" in code
     assert is_shared is (compiler is Compiler)
+
+
+@njit
+def fibonacci(n):
+    """What calls itself is not inlined."""
+    return n if n < 2 else fibonacci(n - 1) + fibonacci(n - 2)
+
+
+def use_it(n):
+    return fibonacci(n)
+
+
+def defined(kernel):
+    """The names of the functions in its machine code that it calls."""
+    (code,) = kernel.inspect_llvm().values()
+    names = set(re.findall(r'^define [^@]*@"?([^"(]+)', code, re.MULTILINE))
+    return {name for name in names if "fibonacci" in name}
+
+
+def test_no_other_library_finds_what_is_in_a_kernel():
+    """The loader would put it in the place of its own, which may take other arguments."""
+    kernel, plain = njit(pipeline_class=SelfContainedCompiler)(use_it), njit(use_it)
+    assert kernel(10) == plain(10) == 55
+    ours, theirs = defined(kernel), defined(plain)
+    assert len(ours) == len(theirs) == 1
+    assert not ours & theirs
 
 
 @njit

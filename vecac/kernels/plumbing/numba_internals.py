@@ -5,7 +5,9 @@ kernel weak linkage: whoever loads the kernel takes the copy that is in memory a
 That is the case in the process which compiled it, and after other kernels, but not in one that loads it
 from the disk; and the copies, optimised each in its surroundings, differ in their last bits. With internal
 linkage the kernel runs what it was compiled with, in every process, and the compiler, which sees all
-callers of a function, optimises it for them.
+callers of a function, optimises it for them. It may take other arguments then. The loader goes by names
+whatever the linkage, so what is internal gets a name that no other library has: whoever compiles a call of
+the same function elsewhere would be handed this one.
 """
 
 import sys
@@ -16,6 +18,8 @@ from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.cpython.unsafe import tuple as unsafe_tuple
 from numba.extending import intrinsic
+
+PREFIX = "vecac."
 
 
 class SelfContainedCompiler(Compiler):
@@ -33,7 +37,7 @@ class _SelfContainedLibrary(JITCodeLibrary):
         """What the kernel calls is linked in by now, and nothing is optimised yet."""
         for function in self._final_module.functions:
             if not function.is_declaration and function.linkage.name == "linkonce_odr":
-                function.linkage = "internal"
+                function.linkage, function.name = "internal", PREFIX + function.name
         super()._optimize_final_module()
 
 
