@@ -113,7 +113,7 @@ def folder_lines(folder, depth):
 def entry(name, path, depth):
     """One file's lines in the tree."""
     number = height(path) or " "  # all of them are above vecac itself
-    begin = f"{'  ' * depth + name:<28}{number}  "
+    begin = f"{'  ' * depth + name:<36}{number}  "
     text = sentence(path) if path else "what is measured, and beside what"
     return textwrap.wrap(text, WIDTH, initial_indent=begin, subsequent_indent=" " * len(begin))
 

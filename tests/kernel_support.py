@@ -1,8 +1,11 @@
 """What the tests of the compiled kernels share: an environment that ends often, and rollouts."""
 
+import math
+
 import gymnasium as gym
 import numpy as np
 import torch
+from numba.extending import register_jitable
 
 from vecac.actions import ActionForm
 from vecac.algorithm.network import Network, NetworkSpec
@@ -17,10 +20,15 @@ def reset(uniforms):
     return uniforms[0] - 0.5, 0.0
 
 
-def step(state, action):
+@register_jitable
+def move(state, force):
     position, steps = state
-    position = position + 0.3 * (action - 1) + 0.05
+    position = position + 0.3 * (force - 1) + 0.05
     return (position, steps + 1.0), 10.0 * position, position > 1.0 or position < -1.0
+
+
+def step(state, action):
+    return move(state, action)
 
 
 def observe(state):
@@ -31,11 +39,27 @@ def observe(state):
 LINE = CompiledEnvironment(reset, step, observe, num_uniforms=1, state_size=2, obs_size=5, num_actions=3)
 
 
+def push(state, action):
+    """By two real numbers."""
+    return move(state, 1.0 + action[0] - 0.5 * action[1])
+
+
+def pick(state, action):
+    """By two choices."""
+    return move(state, action[0] + 0.5 * action[1])
+
+
+SIZES = {"num_uniforms": 1, "state_size": 2, "obs_size": 5}
+PUSH = CompiledEnvironment(reset, push, observe, **SIZES, action_bounds=((-1.0, 1.5), (-0.5, math.inf)))
+PICK = CompiledEnvironment(reset, pick, observe, **SIZES, num_actions=(3, 2))
+
+
 class LineEnv(gym.Env):
     """The same by Gymnasium's interface."""
 
     observation_space = gym.spaces.Box(-np.inf, np.inf, (5,), np.float32)
     action_space = gym.spaces.Discrete(3)
+    take = staticmethod(step)
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
@@ -43,21 +67,32 @@ class LineEnv(gym.Env):
         return np.array(observe(self.state), np.float32), {}
 
     def step(self, action):
-        self.state, reward, terminated = step(self.state, action)
+        self.state, reward, terminated = self.take(self.state, np.asarray(action).tolist())
         return np.array(observe(self.state), np.float32), reward, terminated, False, {}
 
 
-gym.register("Line-v0", LineEnv, max_episode_steps=6)
+class PushEnv(LineEnv):
+    action_space = gym.spaces.Box(*np.array(PUSH.action_bounds, np.float32).T)
+    take = staticmethod(push)
 
 
-def assert_gradients_close(actual, expected):
-    """To 1e-5 of each array's largest value."""
+class PickEnv(LineEnv):
+    action_space = gym.spaces.MultiDiscrete(PICK.num_actions)
+    take = staticmethod(pick)
+
+
+for name, env in (("Line-v0", LineEnv), ("Push-v0", PushEnv), ("Pick-v0", PickEnv)):
+    gym.register(name, env, max_episode_steps=6)
+
+
+def assert_gradients_close(actual, expected, times=1):
+    """To 1e-5 of each array's largest value, or some times that."""
     assert actual.keys() == expected.keys()
     for name, tensor in expected.items():
         assert actual[name].shape == tensor.shape
         error = (actual[name].double() - tensor.double()).abs().max()
         scale = tensor.abs().max()
-        assert error <= 1e-5 * scale, f"{name}: {error:.2e} of {scale:.2e}"
+        assert error <= times * 1e-5 * scale, f"{name}: {error:.2e} of {scale:.2e}"
 
 
 def state_of(network):

@@ -72,11 +72,6 @@ FUSED, COMPILED = {"engine": "fused"}, {"learner": "compiled"}
                 ({"activation": "elu"}, "--activation elu"),
             ]
         ),
-        (FUSED, {"norm_obs": True}, "--norm-obs"),
-        (FUSED, {"norm_reward": True}, "--norm-reward"),
-        (FUSED, {"normalize_advantage": True}, "--normalize-advantage"),
-        (FUSED, {"td_lambda": 0.5}, "--td-lambda 0.5"),
-        (FUSED, {"log_std_init": 1.0}, "--log-std-init 1.0"),
     ],
     ids=str,
 )

@@ -24,6 +24,11 @@ CASES = {
     "vector": ("--engine", "vector", "--total-timesteps", "100000", "--anneal-lr"),
     "vector-torch": ("--engine", "vector", "--learner", "torch", "--total-timesteps", "20000"),
     "fused": ("--engine", "fused", "--total-timesteps", "3000000"),
+    "fused-normalised": (
+        *("--env-id", "Pendulum-v1", "--norm-obs", "--norm-reward", "--normalize-advantage"),
+        *("--engine", "fused", "--gae-lambda", "0.9", "--hidden-sizes", "16", "16"),
+        *("--total-timesteps", "1000000"),
+    ),
     "gaussian": (
         *("--env-id", "Pendulum-v1", "--norm-obs", "--norm-reward", "--normalize-advantage"),
         *("--hidden-sizes", "16", "16", "--optimizer", "rmsprop", "--total-timesteps", "30000"),
@@ -38,8 +43,8 @@ CASES = {
     ),
 }
 TIMES = ("time/fps", "time/time_elapsed", "time/collect_fraction", "time/learn_fraction")
-KILLS = 72
-SAMPLE = (0, 5, 7)
+KILLS = 80
+SAMPLE = (0, 5, 8)
 
 
 def without_times(tree):

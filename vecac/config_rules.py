@@ -159,19 +159,6 @@ def _in_kernels(remedy: str) -> dict[str, FlagNeed]:
     return {name: FlagNeed(holds, f"needs {what}", remedy) for name, (holds, what) in known.items()}
 
 
-def _in_one_pass(remedy: str) -> dict[str, FlagNeed]:
-    """What a kernel that learns while it steps knows no other value of."""
-    known: dict[str, tuple[Callable[[Any], bool], str]] = {
-        "td_lambda": (lambda value: value == 0, "--td-lambda 0"),
-        **{
-            name: (operator.not_, f"--no-{flag(name)[2:]}")
-            for name in ("norm_obs", "norm_reward", "normalize_advantage")
-        },
-        "log_std_init": (operator.not_, "--log-std-init 0"),
-    }
-    return {name: FlagNeed(holds, f"needs {what}", remedy) for name, (holds, what) in known.items()}
-
-
 _NO_WRAPPERS = {
     "wrapper": FlagNeed(operator.not_, "takes no --wrapper", "leave it out, or use --engine sync")
 }
@@ -180,7 +167,6 @@ NEEDS: dict[str, dict[str, FlagNeed]] = {
     "--engine vector": {**_NO_WRAPPERS, **_NO_WORKERS},
     "--engine fused": {
         **_in_kernels(_ANOTHER_ENGINE),
-        **_in_one_pass(_ANOTHER_ENGINE),
         "env_kwargs": FlagNeed(
             operator.not_, "takes no --env-kwargs", "leave them out, or use --engine sync"
         ),

@@ -28,7 +28,7 @@ def wish(**settings):
         ({"env_id": "scripted_environments:Random-v0"}, "sync async"),
         ({"env_id": "scripted_environments:VectorSameStep-v0"}, "vector"),
         ({"learner": "torch"}, "vector sync async"),
-        ({"td_lambda": 0.5}, "vector sync async"),
+        ({"td_lambda": 0.5, "norm_obs": True}, "fused vector sync async"),
         ({"device": "cuda"}, "vector sync async"),
         ({"autoreset_mode": "same-step"}, "vector sync async"),
     ],

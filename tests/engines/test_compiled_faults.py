@@ -6,10 +6,11 @@ from contextlib import closing
 
 import numpy as np
 import pytest
+from kernel_support import PICK, PUSH
 from support import assert_raises_soon, saved
 
 from vecac.config import Config
-from vecac.engines.compiled_faults import find_fault
+from vecac.engines.compiled_faults import find_fault, probes
 from vecac.engines.fused_engine import FusedEngine
 from vecac.errors import EnvironmentFault
 from vecac.kernels.drivers import fused
@@ -125,6 +126,23 @@ def test_a_torn_rollout_is_not_gone_on_from(tmp_path):
         assert other.iterate(1).last_update is not None
         later.load_state_dict(torn(other, tmp_path))
         assert not np.isin(later.memory.environments["state"][:, 0], restarted).any()
+
+
+def test_what_a_step_may_be_asked_for_is_tried():
+    assert [*probes(FRAGILE)] == [0, 1]
+    assert [*probes(PICK)] == [(a, b) for a in range(3) for b in range(2)]
+    tried = [*probes(PUSH)]
+    assert len(tried) == len(set(tried)) == 4 * 4
+    assert {first for first, _ in tried} == {-1.0, 0.0, 0.25, 1.5}
+    assert min(second for _, second in tried) == -0.5
+
+
+def test_a_policy_that_is_not_finite_is_not_put_down_to_the_environment():
+    with make(num_envs=8, environment=PUSH) as engine:
+        engine.reset()
+        engine.memory.model.parameters["fc1_bias"][:] = math.nan
+        assert engine.iterate(5).diverged
+        assert np.isfinite(engine.memory.environments["state"]).all()
 
 
 def test_sound_environments_are_not_blamed():

@@ -8,7 +8,7 @@ import kernel_support
 import numpy as np
 import pytest
 import torch
-from kernel_support import LINE, LineEnv
+from kernel_support import LINE, PICK, PUSH, LineEnv
 from support import SMALL, explained, run
 
 from vecac.config import Config
@@ -146,6 +146,21 @@ def changed(environment, what):
 @pytest.mark.parametrize("env_id", [*registered(), *COMPARABLE, "ElsewhereLine-v0", "MeaningLine-v0"])
 def test_the_right_form_is_taken(env_id):
     assert is_taken(env_id, find(env_id) or LINE)
+
+
+@pytest.mark.parametrize(("env_id", "environment"), [("Push-v0", PUSH), ("Pick-v0", PICK)])
+def test_so_it_is_with_actions_of_several_numbers(env_id, environment):
+    assert is_taken(env_id, environment)
+    for what in ("state", "reward", "end"):
+        with pytest.raises(UsageError, match=r"after action \(.+, .+\) in the state \(.*make them one"):
+            compare(env_id, changed(environment, what))
+
+
+def test_other_bounds_of_actions_are_refused():
+    wider = dataclasses.replace(PUSH, action_bounds=((-1.0, 1.5), (-0.5, 1.0)))
+    shown = r"\[\[-1.0, 1.5\], \[-0.5, 1.0\]\], those of .*, \[-0.5, inf\]\]: make them one"
+    with pytest.raises(UsageError, match=f"^--env-id Push-v0: the actions .* bounds {shown}"):
+        compare("Push-v0", wider)
 
 
 def test_rounding_that_grows_is_not_held_against_a_form():

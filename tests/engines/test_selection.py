@@ -39,7 +39,9 @@ def choose(**settings):
             "compiled",
             "scripted_environments:Random-v0 has no compiled form",
         ),
-        ({"td_lambda": 0.5}, "vector", "compiled", "--engine fused needs --td-lambda 0"),
+        ({"env_id": "Pendulum-v1"}, "fused", "compiled", "it is the fastest for these settings"),
+        ({"td_lambda": 0.5, "norm_obs": True}, "fused", "compiled", "it is the fastest for these settings"),
+        ({"activation": "elu"}, "vector", "torch", "--engine fused needs --activation relu or tanh"),
         ({"learner": "torch"}, "vector", "torch", "--engine fused learns by itself"),
         ({"autoreset_mode": "disabled"}, "sync", "compiled", "needs --autoreset-mode next-step"),
         ({"device": "cuda"}, "vector", "torch", "--engine fused runs on the CPU"),
@@ -80,9 +82,9 @@ def test_what_is_named_is_taken_without_a_word(learner):
 
 
 def test_fused_without_a_compiled_form_is_refused():
-    having = "Acrobot-v1, CartPole-v1, MountainCar-v0"
-    with pytest.raises(UsageError, match=f"Pendulum-v1 has no compiled form, as {having} have"):
-        choose(engine="fused", env_id="Pendulum-v1")
+    having = "Acrobot-v1, CartPole-v1, MountainCar-v0, MountainCarContinuous-v0, Pendulum-v1"
+    with pytest.raises(UsageError, match=f"Random-v0 has no compiled form, as {having} have"):
+        choose(engine="fused", env_id="scripted_environments:Random-v0")
 
 
 @pytest.mark.parametrize(
@@ -103,12 +105,19 @@ def test_the_engine_is_what_was_resolved(settings, engine, learner):
         assert made.updates == 1
 
 
-@pytest.mark.parametrize(("name", "size"), [("obs_size", 5), ("num_actions", 3)])
-def test_a_compiled_form_of_other_sizes_than_gymnasiums_is_refused(monkeypatch, name, size):
+@pytest.mark.parametrize(
+    ("name", "size", "shown"),
+    [
+        ("obs_size", 5, "5 numbers to observe and discrete actions of 2"),
+        ("num_actions", 3, "4 numbers to observe and discrete actions of 3"),
+        ("num_actions", (2, 3), "4 numbers to observe and multi-discrete actions of 2 x 3"),
+    ],
+)
+def test_a_compiled_form_of_other_sizes_than_gymnasiums_is_refused(monkeypatch, name, size, shown):
     other = dataclasses.replace(CARTPOLE, **{name: size})
     monkeypatch.setattr("vecac.engines.capabilities.find", lambda env_id: other)
-    sizes = re.escape(str((other.obs_size, other.num_actions)))
-    said = rf"the compiled form of CartPole-v1 has obs_size and num_actions {sizes}, Gymnasium's \(4, 2\)"
+    having = "Gymnasium has 4 numbers to observe and discrete actions of 2"
+    said = f"the compiled form of CartPole-v1 has {shown}, {having}"
     with pytest.raises(UsageError, match=f"^--engine fused cannot run this: {said}; use --engine auto"):
         choose(engine="fused")
     engine, _, lines = choose(engine="auto")

@@ -2,6 +2,7 @@ import gymnasium as gym
 import pytest
 from kernel_support import LINE
 
+from vecac.environments.action_space import action_form
 from vecac.kernels import catalogue
 
 
@@ -10,7 +11,9 @@ def test_sizes_are_those_of_gymnasiums_spaces(env_id):
     environment = catalogue.find(env_id)
     env = gym.make(env_id)
     assert environment.obs_size == env.observation_space.shape[0]
-    assert environment.num_actions == env.action_space.n
+    assert environment.action == action_form(env_id, env.action_space)
+    for u, (low, high) in enumerate(environment.action_bounds):
+        assert (env.action_space.low[u], env.action_space.high[u]) == (low, high)
     state = environment.reset((0.5,) * environment.num_uniforms)
     assert len(state) == environment.state_size
     assert len(environment.observe(state)) == environment.obs_size
@@ -21,4 +24,4 @@ def test_a_user_adds_an_environment_of_their_own(monkeypatch):
     assert catalogue.find("Line-v0") is None
     catalogue.register("Line-v0", LINE)
     assert catalogue.find("Line-v0") is catalogue.find("kernel_support:Line-v0") is LINE
-    assert catalogue.registered() == ["Acrobot-v1", "CartPole-v1", "Line-v0", "MountainCar-v0"]
+    assert catalogue.registered()[:3] == ["Acrobot-v1", "CartPole-v1", "Line-v0"]

@@ -1,7 +1,9 @@
 import dataclasses
+import math
 
 import pytest
 
+from vecac.actions import ActionForm
 from vecac.errors import UsageError
 from vecac.kernels.environments.cartpole import CARTPOLE
 
@@ -11,3 +13,28 @@ from vecac.kernels.environments.cartpole import CARTPOLE
 def test_a_size_that_is_none_is_refused_by_name(name, size):
     with pytest.raises(UsageError, match=f"^a compiled environment's {name} is {size!r}, which must be"):
         dataclasses.replace(CARTPOLE, **{name: size})
+
+
+def test_an_action_is_of_one_form():
+    assert CARTPOLE.action == ActionForm("discrete", (2,))
+    assert dataclasses.replace(CARTPOLE, num_actions=(3, 2)).action == ActionForm("multi-discrete", (3, 2))
+    real = {"num_actions": (), "action_bounds": ((-1.0, 1.0), (0.0, math.inf))}
+    assert dataclasses.replace(CARTPOLE, **real).action == ActionForm("box", (2,))
+
+
+@pytest.mark.parametrize("given", [{"num_actions": ()}, {"action_bounds": ((-1.0, 1.0),)}])
+def test_no_actions_and_two_kinds_of_them_are_refused(given):
+    with pytest.raises(UsageError, match=r"^a compiled environment has either num_actions or action_bounds"):
+        dataclasses.replace(CARTPOLE, **given)
+
+
+@pytest.mark.parametrize("bounds", [(math.nan, 1.0), (0.0, math.nan), (1.0, 0.5)])
+def test_bounds_that_are_none_are_refused(bounds):
+    with pytest.raises(UsageError, match=r"^a compiled environment's action_bounds have"):
+        dataclasses.replace(CARTPOLE, num_actions=(), action_bounds=(bounds,))
+
+
+@pytest.mark.parametrize("sizes", [(2, 0), (2, True)])
+def test_every_choice_has_a_size(sizes):
+    with pytest.raises(UsageError, match=r"^a compiled environment's num_actions is"):
+        dataclasses.replace(CARTPOLE, num_actions=sizes)

@@ -75,18 +75,11 @@ def _compiled_form(wish: Wish) -> str | None:
     environment = find(env_id)
     if environment is None:
         return f"{env_id} has no compiled form, as {', '.join(registered())} have"
-    if in_the_way := _choice_of_one(wish):
-        return in_the_way
-    obs_size, action = wish.form
-    ours, theirs = (environment.obs_size, environment.num_actions), (obs_size, action.num_actions)
+    ours, theirs = (environment.obs_size, environment.action), wish.form
     if ours == theirs:
         return None
-    return f"the compiled form of {spec.id} has obs_size and num_actions {ours}, Gymnasium's {theirs}"
-
-
-def _choice_of_one(wish: Wish) -> str | None:
-    kind = wish.form[1].kind
-    return None if kind == "discrete" else f"the actions of {wish.config.env_id} are {kind}"
+    parts = (f"{obs_size} numbers to observe and {action}" for obs_size, action in (ours, theirs))
+    return f"the compiled form of {spec.id} has {', Gymnasium has '.join(parts)}"
 
 
 def _known_actions(wish: Wish) -> str | None:

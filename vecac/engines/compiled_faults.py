@@ -3,13 +3,18 @@
 A kernel tells that something was raised, or that a gradient is not finite, but not where.
 """
 
+from collections.abc import Iterator
+from itertools import islice, product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vecac.kernels.drivers.fused import GOLDEN_GAMMA, next_uniform
+from vecac.kernels.drivers.stepping import GOLDEN_GAMMA, next_uniform
 from vecac.kernels.environment import CompiledEnvironment
+
+FAR = 1e3
+"""What is tried of an action's real number that has no bound."""
 
 
 def find_fault(
@@ -24,7 +29,7 @@ def find_fault(
 
     Args:
         environment: what is trained on.
-        records: the environments, as fused.environment_dtype.
+        records: the environments, as stepping.environment_dtype.
         finished: the last finished episodes, as fused.EPISODE.
         raised: what a kernel raised; only then are steps and a reset tried, of which training takes but one.
     """
@@ -52,7 +57,7 @@ def _find_fault_of(environment: CompiledEnvironment, record: Any, has_raised: bo
         if not _are_finite(obs):
             return f"shows the observation {obs}, which is not finite in float32, {where}"
         if has_raised:
-            for action in range(environment.num_actions):
+            for action in probes(environment):
                 environment.step(state, action)
             uniforms = _last_uniforms(record, environment.num_uniforms)
             where = f"at a reset with the uniforms {uniforms}"
@@ -60,6 +65,19 @@ def _find_fault_of(environment: CompiledEnvironment, record: Any, has_raised: bo
     except Exception as error:
         return f"raised {type(error).__name__}: {error}, {where}"
     return None
+
+
+def probes(environment: CompiledEnvironment, most: int = 100) -> Iterator[Any]:
+    """Actions that a step may be asked for: all choices, or as many; of real numbers, ends and middles of
+    their bounds, and 0."""
+    form = environment.action
+    if form.kind == "discrete":
+        return iter(range(form.num_actions))
+    if form.kind == "multi-discrete":
+        return islice(product(*map(range, form.sizes)), most)
+    bounds = np.array(environment.action_bounds, np.float32).clip(-FAR, FAR)
+    parts = [sorted({low, (low + high) / 2, high, min(max(0.0, low), high)}) for low, high in bounds.tolist()]
+    return islice(product(*parts), most)
 
 
 def _last_uniforms(record: Any, count: int) -> tuple[float, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from vecac.config_parts import EnvironmentSettings
+from vecac.environments.action_space import ActionSender
 from vecac.environments.inner_state import CLASSIC_CONTROL
 from vecac.environments.single import factory
 from vecac.errors import EnvironmentFault, UsageError
@@ -38,6 +39,7 @@ def require_same_steps(
         EnvironmentFault: Gymnasium's environment fails.
     """
     with closing(factory(settings, 0)()) as gymnasium:
+        _require_same_bounds(settings.env_id, environment, gymnasium.action_space)
         try:
             for seed in range(EPISODES):
                 for where, ours, theirs, tolerance in _comparisons(environment, functions, gymnasium, seed):
@@ -51,6 +53,27 @@ def require_same_steps(
             raise
         except Exception:  # of a compiled function
             return
+
+
+def _require_same_bounds(env_id: str, environment: CompiledEnvironment, space: Any) -> None:
+    if environment.action_bounds:
+        ours = np.array(environment.action_bounds, np.float32)
+        theirs = np.stack([space.low.ravel(), space.high.ravel()], axis=1)
+        if not np.array_equal(ours, theirs):
+            raise UsageError(
+                f"--env-id {env_id}: the actions of its compiled form have the bounds {ours.tolist()}, "
+                f"those of Gymnasium's environment {theirs.tolist()}: make them one, or use --engine sync"
+            )
+
+
+def _draw_action(environment: CompiledEnvironment, rng: np.random.Generator) -> Any:
+    """As the compiled form takes it."""
+    form = environment.action
+    if form.kind == "box":
+        low, high = np.array(environment.action_bounds, np.float32).T
+        return tuple(rng.normal(0.0, 2.0, len(low)).astype(np.float32).clip(low, high).tolist())
+    action = rng.integers(0, form.sizes if form.shape else form.num_actions)
+    return tuple(action.tolist()) if form.shape else int(action)
 
 
 def _comparisons(
@@ -67,12 +90,14 @@ def _comparisons(
         state = reset(tuple(np.random.default_rng(seed).random(environment.num_uniforms).tolist()))
         if not _are_alike(observe(state), obs, _tolerance(state, 0)):
             return
-    steps_alone = 0
+    steps_alone, form = 0, environment.action
+    sender = ActionSender(form, gymnasium.action_space, 1)
     for _ in range(EPISODE_STEPS):
-        action = int(rng.integers(environment.num_actions))
+        action = _draw_action(environment, rng)
         where = f"after action {action} in the state {state}"
         state, *ours = step(state, action)
-        obs, *theirs, truncated, _ = gymnasium.step(gymnasium.action_space.start + action)
+        (sent,) = sender.send(np.array([action], form.dtype))
+        obs, *theirs, truncated, _ = gymnasium.step(sent)
         yield where, [*observe(state), *ours], [*obs.tolist(), *theirs], _tolerance(state, steps_alone)
         if ours[1] or truncated:
             return

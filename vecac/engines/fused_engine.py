@@ -9,29 +9,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vecac.actions import ActionForm
 from vecac.algorithm.schedule import rates_at
 from vecac.config_parts import LearningSettings
 from vecac.engines.compiled_faults import find_fault
 from vecac.engines.compiled_form import Functions
+from vecac.engines.compiled_memory import allocate, statistics
 from vecac.engines.contracts import CALL_SECONDS, NEW_EPISODES, Report
 from vecac.errors import EnvironmentFault
 from vecac.kernels.drivers import fused
 from vecac.kernels.environment import CompiledEnvironment
-from vecac.kernels.mathematics.model import Model
 from vecac.kernels.plumbing.compiling import compile_environment, specialise
 from vecac.learners.block_threads import BlockThreads
-from vecac.learners.kernel_parameters import KernelParameters, aligned
+from vecac.learners.kernel_parameters import KernelParameters
 from vecac.plain import fill
 from vecac.seeding import SeedSequences, restart_sequence
-from vecac.transition import WINDOW, Episode
+from vecac.transition import Episode
 
 CALL_PRODUCTS = 500_000_000
 """Multiplications with weights by each thread in one call of a kernel: some 25 ms, during which no signal is
 heard. To wake the threads up takes 0.1 ms and more."""
-
-FINISHED = 65_536
-"""Episodes that are kept between two calls, at least."""
 
 
 class FusedEngine:
@@ -63,14 +59,13 @@ class FusedEngine:
         kernels: "Kernels | None" = None,
     ) -> None:
         self.environment, self._settings, self._seeds = environment, settings, seeds
-        action = ActionForm("discrete", (environment.num_actions,))
-        self._shared = KernelParameters(settings, environment.obs_size, action, seeds, time_limit)
-        self.memory = memory = _allocate(settings, environment, self._shared.model, seeds)
+        self._shared = KernelParameters(settings, environment.obs_size, environment.action, seeds, time_limit)
+        self.memory = memory = allocate(settings, environment, self._shared, seeds)
         self._progress = memory.progress[0]
         self._has_begun = self._is_torn = False
         self._threads = BlockThreads(num_threads, len(memory.model.works))
         self.network, self.num_threads = self._shared.network, self._threads.count
-        products = 3 * memory.model.parameters_M.size * memory.endings_TN.size
+        products = (4 if memory.kept else 3) * memory.model.parameters_M.size * memory.endings_TN.size
         self._iterations_a_call = max(1, CALL_PRODUCTS * self._threads.count // products)
         self.kernels = kernels or Kernels(compile_environment(environment))
         functions = self.kernels.functions
@@ -95,9 +90,7 @@ class FusedEngine:
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint holds; see Engine. `iterate` never returns in the middle of a rollout."""
-        memory = self.memory
-        episodes = None if self._is_torn else memory.environments
-        engine = {"episodes": episodes, "window": memory.window, "progress": memory.progress}
+        engine = {"episodes": None if self._is_torn else self.memory.environments, **statistics(self.memory)}
         return {**self.policy_state(), "engine": engine if self._has_begun else None}
 
     def load_state_dict(self, state: dict[str, Any]) -> list[str]:
@@ -106,8 +99,8 @@ class FusedEngine:
         if state["engine"] is None:
             self.reset()
             return []
-        for name in ("window", "progress"):
-            fill(getattr(self.memory, name), state["engine"][name])
+        for name, array in statistics(self.memory).items():
+            fill(array, state["engine"][name])
         self.memory.model.settings["ent_coef"] = rates_at(self._settings, self.env_steps).ent_coef
         environments, episodes = self.memory.environments, state["engine"]["episodes"]
         if episodes is not None:
@@ -133,6 +126,8 @@ class FusedEngine:
         with self._faults_named():
             self._begin(self.memory, self.kernels.functions[0])
         self._has_begun = True
+        if self.memory.kept:
+            self.memory.kept.return_N.fill(0.0)
 
     def iterate(self, count: int, goal: float | None = None) -> Report:
         """Collect and update; see Engine."""
@@ -215,21 +210,3 @@ class EpisodeRows(Sequence[Episode]):
     def __getitem__(self, index: Any) -> Any:
         found = self.rows[index].tolist()
         return [Episode(*row) for row in found] if isinstance(index, slice) else Episode(*found)
-
-
-def _allocate(
-    settings: LearningSettings, environment: CompiledEnvironment, model: Model, seeds: SeedSequences
-) -> fused.Memory:
-    num_steps, num_envs = settings.n_rollout, settings.num_envs
-    environments = aligned(num_envs, fused.environment_dtype(environment.state_size))
-    environments["stream"] = seeds.environments.generate_state(num_envs, np.uint64)
-    return fused.Memory(
-        model=model,
-        environments=environments,
-        endings_TN=np.zeros((num_steps, num_envs), fused.ENDING),
-        window=np.zeros(WINDOW),
-        progress=np.zeros(1, fused.PROGRESS),
-        finished=np.zeros(max(FINISHED, num_steps * num_envs), fused.EPISODE),
-        empty_state=(0.0,) * environment.state_size,
-        empty_uniforms=(0.0,) * environment.num_uniforms,
-    )

@@ -4,8 +4,16 @@ from vecac.kernels.environment import CompiledEnvironment
 from vecac.kernels.environments.acrobot import ACROBOT
 from vecac.kernels.environments.cartpole import CARTPOLE
 from vecac.kernels.environments.mountain_car import MOUNTAIN_CAR
+from vecac.kernels.environments.mountain_car_continuous import MOUNTAIN_CAR_CONTINUOUS
+from vecac.kernels.environments.pendulum import PENDULUM
 
-_ENVIRONMENTS = {"Acrobot-v1": ACROBOT, "CartPole-v1": CARTPOLE, "MountainCar-v0": MOUNTAIN_CAR}
+_ENVIRONMENTS = {
+    "Acrobot-v1": ACROBOT,
+    "CartPole-v1": CARTPOLE,
+    "MountainCar-v0": MOUNTAIN_CAR,
+    "MountainCarContinuous-v0": MOUNTAIN_CAR_CONTINUOUS,
+    "Pendulum-v1": PENDULUM,
+}
 
 
 def register(env_id: str, environment: CompiledEnvironment) -> None:

@@ -131,7 +131,7 @@ class RolloutGradient:
     def __init__(self, threads: BlockThreads, memory: kernels.Memory) -> None:
         self._threads = threads
         self._differentiate = specialise(kernels.differentiate_rollout, threads.counters, 0, memory)
-        self._looks_ahead = len(memory.returns.target_TN) > 0
+        self._looks_ahead = bool(memory.returns)
         if self._looks_ahead:
             self._evaluate = specialise(kernels.evaluate, threads.counters, 0, memory)
             self._look_ahead = specialise(kernels.look_ahead, memory)
@@ -144,26 +144,26 @@ class RolloutGradient:
         self._threads.run(self._differentiate, memory)
 
 
-def make_returns(settings: LearningSettings, num_steps: int, num_envs: int) -> kernels.Returns:
-    """Memory for what targets need that look further ahead than a step; without rows where none does."""
-    looks_ahead = settings.td_lambda > 0 or settings.normalize_advantage
-    rows = num_steps if looks_ahead else 0
-    return kernels.Returns(
-        *(np.zeros((count, num_envs), np.float32) for count in (rows + looks_ahead, rows, rows, rows))
-    )
+def make_returns(settings: LearningSettings, num_steps: int, num_envs: int) -> Any:
+    """Memory for what targets need that look further ahead than a step, kernels.Returns; () if none does."""
+    if settings.td_lambda == 0 and not settings.normalize_advantage:
+        return ()
+    counts = num_steps + 1, num_steps, num_steps, num_steps
+    return kernels.Returns(*(np.zeros((count, num_envs), np.float32) for count in counts))
 
 
 def kernel_memory(
-    model: Model, noise_TNU: NDArray[np.float64], returns: kernels.Returns, rollout: Rollout
+    model: Model, noise_TNU: NDArray[np.float64], returns: Any, rollout: Rollout
 ) -> kernels.Memory:
     """What the kernels work on, with this rollout's arrays in it."""
     no_rows = np.zeros((0, *rollout.obs_SND.shape[1:]), np.float32)
     action_TN = rollout.tensors.action_TN.numpy()
-    hides_final_obs = rollout.final_obs_TND is not None
+    if returns and rollout.final_obs_TND is None:
+        returns = returns._replace(final_value_TN=returns.final_value_TN[:0])
     return kernels.Memory(
         model=model,
         noise_TNU=noise_TNU,
-        returns=returns if hides_final_obs else returns._replace(final_value_TN=returns.final_value_TN[:0]),
+        returns=returns,
         obs_SND=rollout.obs_SND,
         action_TNU=action_TN if action_TN.ndim == 3 else action_TN[..., np.newaxis],
         reward_TN=rollout.reward_TN,

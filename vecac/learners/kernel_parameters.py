@@ -15,6 +15,7 @@ from torch import Tensor
 from vecac.actions import ActionForm
 from vecac.algorithm.network import Network, initial_network, network_spec
 from vecac.algorithm.normalization import EPSILON as NORM_EPSILON
+from vecac.algorithm.normalization import RunningMoments
 from vecac.config_parts import LearningSettings
 from vecac.kernels.mathematics.loss import SETTINGS, SUMS
 from vecac.kernels.mathematics.memory import (
@@ -24,7 +25,8 @@ from vecac.kernels.mathematics.memory import (
     parameters_dtype,
     workspace_dtype,
 )
-from vecac.kernels.mathematics.model import Model, norm_dtype
+from vecac.kernels.mathematics.model import Model
+from vecac.kernels.mathematics.moments import RETURN_MOMENTS, norm_dtype
 from vecac.kernels.mathematics.optimizer_steps import ALPHA, BETA1, BETA2
 from vecac.learners.optimizers import MOMENTS, epsilon_of, require_moments
 from vecac.seeding import SeedSequences, torch_seed
@@ -44,6 +46,8 @@ class KernelParameters:
         obs_size, action: D, and the form of an action.
         seeds: of which one child is the network's initialisation.
         time_limit: env steps after which the kernels truncate an episode, if they are to.
+
+    return_moments (1,): RETURN_MOMENTS where rewards are normalised, else ().
     """
 
     def __init__(
@@ -73,7 +77,8 @@ class KernelParameters:
             norm=aligned(1, norm_dtype(obs_size)) if settings.norm_obs else (),
         )
         self.network = initial_network(network_spec(settings, obs_size, action), torch_seed(seeds.network))
-        _share_norm(self.network, self.model.norm)
+        self.return_moments = aligned(1, RETURN_MOMENTS) if settings.norm_reward else ()
+        _share_moments(self.network, self.model.norm, self.return_moments, settings.reward_scale)
         views = torch_views(parameters, form)
         for name, parameter in self.network.named_parameters():
             parameter.data = views[name].copy_(parameter.data)
@@ -191,12 +196,20 @@ def _layer_views(record: NDArray[Any], name: str, form: NetworkForm) -> dict[str
     return views
 
 
-def _share_norm(network: Network, record: Any) -> None:
-    """Have the buffers that observations are normalised by be the kernels' memory."""
-    if (norm := network.obs_norm) is not None:
-        record["clip"] = network.spec.clip_obs
-        for name in ("shift", "scale"):
-            setattr(norm, name, torch.from_numpy(record[name][0]).copy_(getattr(norm, name)))
+def _share_moments(network: Network, norm: Any, return_moments: Any, reward_scale: float) -> None:
+    """Have the buffers that the network normalises by be the kernels' memory."""
+    if network.obs_norm is not None:
+        norm["clip"] = network.spec.clip_obs
+        _share(network.obs_norm, norm, ("shift", "scale", "mean", "var", "count"))
+    if network.return_moments is not None:
+        return_moments["reward_scale"] = reward_scale
+        _share(network.return_moments, return_moments, ("mean", "var", "count"))
+
+
+def _share(moments: RunningMoments, record: Any, names: tuple[str, ...]) -> None:
+    record["epsilon"] = NORM_EPSILON
+    for name in names:
+        setattr(moments, name, torch.from_numpy(record[name])[0].copy_(getattr(moments, name)))
 
 
 def _kernel_settings(settings: LearningSettings, time_limit: int | None) -> NDArray[Any]:

@@ -1,8 +1,8 @@
-"""The fused kernel's random stream; what it computes is tested through its engine."""
+"""An environment's random stream."""
 
 import numpy as np
 
-from vecac.kernels.drivers.fused import environment_dtype, next_uniform
+from vecac.kernels.drivers.stepping import environment_dtype, next_uniform
 
 # The reference output of splitmix64 for the state 1234567, as published with the algorithm.
 REFERENCE = [

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numba import njit
 
-from vecac.kernels.environments.powers import squared
+from vecac.kernels.environments.powers import squared, squared_float32
 
 
 def test_it_rounds_as_numpy_does():
@@ -15,3 +15,12 @@ def test_it_rounds_as_numpy_does():
     assert ours == [number**2 for number in numbers] == [squared(number) for number in numbers.tolist()]
     assert math.isnan(compiled(math.nan))
     assert compiled(-math.inf) == math.inf
+
+
+def test_so_it_does_in_float32():
+    compiled = njit(squared_float32)
+    numbers = np.random.default_rng(0).uniform(-30, 30, 50_000).astype(np.float32)
+    ours = [compiled(number) for number in numbers]
+    assert ours == [number**2 for number in numbers]
+    assert ours != [number * number for number in numbers]
+    assert math.isnan(compiled(np.float32(math.nan)))

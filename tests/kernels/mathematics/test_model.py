@@ -7,7 +7,8 @@ from learner_support import discrete
 from numba import njit
 
 from vecac.config import Config
-from vecac.kernels.mathematics.model import norm_dtype, put_obs, update
+from vecac.kernels.mathematics.model import put_obs, update
+from vecac.kernels.mathematics.moments import norm_dtype
 from vecac.learners.kernel_parameters import KernelParameters
 from vecac.seeding import seed_sequences
 

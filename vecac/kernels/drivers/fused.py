@@ -5,7 +5,8 @@ Shapes: T rollout steps, N environments, L lanes.
 The parameters stand still within a rollout. So the forward pass on s_{t+1} gives V(s_{t+1}) for the
 target of step t and the policy of step t + 1 at once: an env step costs one forward and one backward
 pass, and no activations are kept but those of two steps. Only the first observation of a rollout, and of
-an episode, needs a forward pass of its own.
+an episode, needs a forward pass of its own. Where a target looks further ahead, or something is
+normalised, there are two passes instead; see two_passes.py.
 
 L environments go in lockstep through all T steps, then the next L. Each has its own state and random
 stream. Blocks of environments each sum up a gradient of their own; how many there are depends on N alone,
@@ -18,13 +19,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
+from vecac.kernels.drivers.stepping import begin_episode, sample_action, take, tuple_of
+from vecac.kernels.drivers.two_passes import keep, learn_from, look_ahead
 from vecac.kernels.mathematics import layers, mlp
 from vecac.kernels.mathematics.layers import block_size
 from vecac.kernels.mathematics.loss import clear_sums, differentiate, td_target
 from vecac.kernels.mathematics.memory import LANES
 from vecac.kernels.mathematics.model import put_obs, update
-from vecac.kernels.mathematics.policy import act, find_distribution, value_of
-from vecac.kernels.plumbing.numba_internals import tuple_setitem
+from vecac.kernels.mathematics.moments import take_in_observations
+from vecac.kernels.mathematics.policy import value_of
+from vecac.kernels.plumbing.choosing import chosen_by_type, has_field
 from vecac.kernels.plumbing.work_sharing import arrive, complete, try_acquire, wait
 from vecac.transition import Episode
 
@@ -43,18 +47,12 @@ PROGRESS = np.dtype(
 rate and norm."""
 
 
-def environment_dtype(state_size: int) -> "np.dtype[Any]":
-    """One environment: its state (state_size,), its random stream, and its episode so far."""
-    fields: list[Any] = [("state", np.float64, (state_size,)), ("stream", np.uint64)]
-    return np.dtype([*fields, ("length", np.int64), ("episode_return", np.float64)], align=True)
-
-
 class Memory(NamedTuple):
     """All that training reads and writes.
 
-    model: Model. environments (N,): environment_dtype. endings_TN: ENDING. window, float64: the last
-    returns, in a ring. progress (1,): PROGRESS. finished: EPISODE, at least T x N. empty_state,
-    empty_uniforms: tuples of the right length.
+    model: Model. environments (N,): stepping.environment_dtype. endings_TN: ENDING. window, float64: the last
+    returns, in a ring. progress (1,): PROGRESS. finished: EPISODE, at least T x N. blank: Blank.
+    kept: two_passes.Kept where it takes two to learn, else ().
     """
 
     model: Any
@@ -63,67 +61,8 @@ class Memory(NamedTuple):
     window: Any
     progress: Any
     finished: Any
-    empty_state: Any
-    empty_uniforms: Any
-
-
-GOLDEN_GAMMA = np.uint64(0x9E3779B97F4A7C15)
-"""What an environment's stream advances by for each number."""
-
-
-@njit
-def next_uniform(environment: Any) -> float:
-    """The next number in [0, 1) of an environment's stream: splitmix64 (Steele, Lea & Flood 2014)."""
-    environment.stream += GOLDEN_GAMMA
-    z = environment.stream
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    z = z ^ (z >> np.uint64(31))
-    return np.float64(z >> np.uint64(11)) * 2.0**-53
-
-
-@njit
-def tuple_of(numbers: Any, empty: Any) -> Any:
-    """numbers as a tuple that is as long as `empty`."""
-    for i in range(len(empty)):
-        empty = tuple_setitem(empty, i, numbers[i])
-    return empty
-
-
-@njit
-def store(numbers: Any, values: Any) -> None:
-    """A tuple's values into the first of the numbers."""
-    for i in range(len(values)):
-        numbers[i] = values[i]
-
-
-@njit
-def begin_episode(environment: Any, reset: Any, uniforms: Any) -> None:
-    """Draw the first state of an environment's next episode; `uniforms` is a tuple of the right length."""
-    for i in range(len(uniforms)):
-        uniforms = tuple_setitem(uniforms, i, next_uniform(environment))
-    store(environment.state, reset(uniforms))
-    environment.length = 0
-    environment.episode_return = 0.0
-
-
-@njit
-def sample_action(environment: Any, work: Any, now: int, lane: int) -> None:
-    """An action by a lane's heads of step `now`, which draws on its environment's stream."""
-    find_distribution(work, now, lane)
-    act(work, now, lane, (next_uniform(environment),))
-
-
-@njit
-def take(environment: Any, work: Any, lane: int, step: Any, empty_state: Any) -> Any:
-    """Take a lane's action, whose outcome the work then holds; returns the new state."""
-    state, reward, terminated = step(tuple_of(environment.state, empty_state), work.action[lane, 0])
-    store(environment.state, state)
-    environment.length += 1
-    environment.episode_return += reward
-    work.reward[lane] = reward
-    work.terminated[lane] = terminated
-    return state
+    blank: Any
+    kept: Any
 
 
 @njit
@@ -133,10 +72,10 @@ def _collect_group(
     """Take environments first to first + count - 1, at most L, through a rollout."""
     model, settings, parameters = memory.model, memory.model.settings[0], memory.model.parameters[0]
     environments, endings_TN = memory.environments, memory.endings_TN
-    empty_state, empty_uniforms = memory.empty_state, memory.empty_uniforms
+    blank = memory.blank
     layers.rest(work)  # a lane without an environment adds nothing
     for lane in range(count):
-        state = tuple_of(environments[first + lane].state, empty_state)
+        state = tuple_of(environments[first + lane].state, blank.state)
         put_obs(model, work.obs[0, lane], observe(state))
     mlp.forward(parameters, work, 0)
     for t in range(endings_TN.shape[0]):
@@ -144,7 +83,7 @@ def _collect_group(
         for lane in range(count):
             environment = environments[first + lane]
             sample_action(environment, work, now, lane)
-            state = take(environment, work, lane, step, empty_state)
+            state = take(environment, work, lane, step, blank)
             put_obs(model, work.obs[then, lane], observe(state))
         mlp.forward(parameters, work, then)
         for lane in range(count):
@@ -156,8 +95,8 @@ def _collect_group(
             if truncated or work.terminated[lane]:
                 endings_TN[t, first + lane].length = environment.length
                 endings_TN[t, first + lane].episode_return = environment.episode_return
-                begin_episode(environment, reset, empty_uniforms)
-                put_obs(model, work.obs[then, lane], observe(tuple_of(environment.state, empty_state)))
+                begin_episode(environment, reset, blank)
+                put_obs(model, work.obs[then, lane], observe(tuple_of(environment.state, blank.state)))
                 mlp.forward_lane(parameters, work, then, lane)
         mlp.backward(work, now)
 
@@ -166,7 +105,7 @@ def _collect_group(
 def begin(memory: Any, reset: Any) -> None:
     """Begin the first episode of every environment."""
     for index in range(memory.environments.size):
-        begin_episode(memory.environments[index], reset, memory.empty_uniforms)
+        begin_episode(memory.environments[index], reset, memory.blank)
 
 
 @njit
@@ -235,6 +174,46 @@ def learn(memory: Any, goal: float) -> Any:
     return progress.finished + rows > memory.finished.size
 
 
+@chosen_by_type()
+def _num_rounds(memory: Any) -> Any:
+    """Of an iteration: passes with a barrier behind each."""
+    return (lambda memory: 2) if has_field(memory, "kept") else lambda memory: 1
+
+
+@chosen_by_type()
+def _work_on(memory: Any, block: Any, is_second: Any, reset: Any, step: Any, observe: Any) -> Any:
+    """One pass over a block."""
+
+    def in_one(memory: Any, block: int, is_second: bool, reset: Any, step: Any, observe: Any) -> None:
+        collect(memory, block, reset, step, observe)
+
+    def in_two(memory: Any, block: int, is_second: bool, reset: Any, step: Any, observe: Any) -> None:
+        if is_second:
+            learn_from(memory, block)
+        else:
+            keep(memory, block, reset, step, observe)
+
+    return in_two if has_field(memory, "kept") else in_one
+
+
+@chosen_by_type()
+def _finish(memory: Any, is_second: Any, goal: Any) -> Any:
+    """What follows a pass over all blocks; whether to stop here."""
+
+    def one(memory: Any, is_second: bool, goal: float) -> Any:
+        return learn(memory, goal)
+
+    def either(memory: Any, is_second: bool, goal: float) -> Any:
+        if is_second:
+            is_last = learn(memory, goal)
+            take_in_observations(memory.model, memory.kept.rollout.obs_SND)
+            return is_last
+        look_ahead(memory)
+        return False
+
+    return either if has_field(memory, "kept") else one
+
+
 @njit
 def iterate(
     counters: Any, share: int, memory: Any, count: int, goal: float, reset: Any, step: Any, observe: Any
@@ -242,16 +221,17 @@ def iterate(
     """Collect and learn `count` times, or until `learn` says to stop, which progress.paused then tells.
 
     Called on any number of threads at a time, with the same counters and each with a share, the block that it
-    begins with. Who finishes a round's last block learns.
+    begins with. Who finishes a round's last block does what follows it.
     """
-    num_blocks = memory.model.works.size
-    iteration = wait(counters, 0)
-    while iteration < count and not memory.progress[0].paused:
+    num_blocks, num_rounds = memory.model.works.size, _num_rounds(memory)
+    done = wait(counters, 0)
+    while done < count * num_rounds and not memory.progress[0].paused:
+        is_second = done % num_rounds == 1
         for i in range(num_blocks):
             block = (share + i) % num_blocks
-            if try_acquire(counters, block, iteration):
-                collect(memory, block, reset, step, observe)
+            if try_acquire(counters, block, done):
+                _work_on(memory, block, is_second, reset, step, observe)
                 if arrive(counters):
-                    memory.progress[0].paused = learn(memory, goal)
+                    memory.progress[0].paused = _finish(memory, is_second, goal)
                     complete(counters)
-        iteration = wait(counters, iteration + 1)
+        done = wait(counters, done + 1)

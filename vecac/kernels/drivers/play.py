@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from vecac.kernels.drivers.fused import begin_episode, sample_action, take, tuple_of
+from vecac.kernels.drivers.stepping import begin_episode, sample_action, take, tuple_of
 from vecac.kernels.mathematics import layers, mlp
 from vecac.kernels.mathematics.memory import LANES
 from vecac.kernels.mathematics.model import put_obs
@@ -18,8 +18,8 @@ from vecac.kernels.mathematics.policy import act_greedily
 @njit
 def _begin(memory: Any, environment: Any, lane: int, reset: Any, observe: Any) -> None:
     """Begin an environment's episode, in a lane."""
-    begin_episode(environment, reset, memory.empty_uniforms)
-    obs = observe(tuple_of(environment.state, memory.empty_state))
+    begin_episode(environment, reset, memory.blank)
+    obs = observe(tuple_of(environment.state, memory.blank.state))
     put_obs(memory.model, memory.model.works[0].obs[0, lane], obs)
 
 
@@ -40,7 +40,7 @@ def play(
 
     Args:
         memory: fused.Memory, of which the parameters are read and the first work is used.
-        environments: (N,) fused.environment_dtype; their streams are drawn from. They then hold the
+        environments: (N,) stepping.environment_dtype; their streams are drawn from. They then hold the
             episodes' returns and lengths.
         terminated_N: bool; says which episodes terminated.
         most_steps: after which an episode is cut.
@@ -64,7 +64,7 @@ def play(
                 sample_action(environment, work, 0, lane)
             else:
                 act_greedily(work, 0, lane)
-            state = take(environment, work, lane, step, memory.empty_state)
+            state = take(environment, work, lane, step, memory.blank)
             put_obs(memory.model, work.obs[0, lane], observe(state))
             if work.terminated[lane] or environment.length >= most_steps:
                 terminated_N[index_L[lane]] = work.terminated[lane]

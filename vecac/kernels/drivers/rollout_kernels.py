@@ -18,14 +18,15 @@ from vecac.kernels.mathematics.memory import LANES
 from vecac.kernels.mathematics.model import put_obs
 from vecac.kernels.mathematics.policy import act as act_in_lane
 from vecac.kernels.mathematics.policy import find_distribution, value_of
+from vecac.kernels.plumbing.choosing import chosen_by_type, has_field
 from vecac.kernels.plumbing.work_sharing import try_acquire
 
 
 class Memory(NamedTuple):
     """What acting and learning read and write.
 
-    model: Model. noise_TNU float64, uniform in [0, 1) or normal: draws the actions. returns: Returns, of
-    which no array has rows where one-step targets do. The rest is the rollout buffer; final_obs_TND has no
+    model: Model. noise_TNU float64, uniform in [0, 1) or normal: draws the actions. returns: Returns, or ()
+    where one-step targets do. The rest is the rollout buffer; final_obs_TND has no
     rows where the next row of obs always is the true successor.
     """
 
@@ -169,22 +170,35 @@ def _learn_group_by_targets(memory: Any, work: Any, sums: Any, first: int, count
 
 
 @njit
-def _differentiate_block(memory: Any, _: int, block: int, begin: int, end: int) -> None:
+def differentiate_by_targets(memory: Any, block: int, begin: int, end: int) -> None:
+    """The gradient and the sums of a block's environments, begin to end - 1, by the targets in `returns`."""
     work, sums = memory.model.works[block], memory.model.sums[block]
     layers.clear_gradient(work)
     clear_sums(sums)
     for first in range(begin, end, LANES):
-        if memory.returns.target_TN.shape[0] > 0:
-            _learn_group_by_targets(memory, work, sums, first, min(LANES, end - first))
-        else:
+        _learn_group_by_targets(memory, work, sums, first, min(LANES, end - first))
+
+
+@chosen_by_type()
+def _differentiate_block(memory: Any, t: Any, block: Any, begin: Any, end: Any) -> Any:
+    def by_targets(memory: Any, t: int, block: int, begin: int, end: int) -> None:
+        differentiate_by_targets(memory, block, begin, end)
+
+    def by_one_step(memory: Any, t: int, block: int, begin: int, end: int) -> None:
+        work, sums = memory.model.works[block], memory.model.sums[block]
+        layers.clear_gradient(work)
+        clear_sums(sums)
+        for first in range(begin, end, LANES):
             _learn_group(memory, work, sums, first, min(LANES, end - first))
+
+    return by_targets if has_field(memory, "returns") else by_one_step
 
 
 @njit
 def differentiate_rollout(counters: Any, share: int, memory: Any) -> None:
     """The gradient and the sums over valid rows, block by block; called as fused.iterate.
 
-    By the targets that `returns` holds, or, where it has no rows, by one-step targets.
+    By the targets that `returns` holds, or, where there are none, by one-step targets.
     """
     _share_out(counters, share, memory, _differentiate_block, 0)
 

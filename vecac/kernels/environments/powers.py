@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 from numba.extending import register_jitable
 
 
@@ -13,3 +14,10 @@ def squared(x: float) -> float:
     """
     exponent = 1.0 if math.isnan(x) else 2.0
     return math.pow(x, exponent)
+
+
+@register_jitable
+def squared_float32(x: np.float32) -> np.float32:
+    """The same in float32."""
+    exponent = np.float32(1.0) if math.isnan(x) else np.float32(2.0)
+    return np.float32(math.pow(x, exponent))

@@ -115,14 +115,17 @@ def _small(form: NetworkForm, num_heads: int) -> Fields:
 
 def _distribution(form: NetworkForm) -> Fields:
     """What a policy's distribution needs."""
+    noise = ("noise", np.float64, (LANES, *form.action.shape))
     if form.action.kind == "box":
-        return [("std", np.float32, (form.num_outputs,)), ("log_std", np.float32, (form.num_outputs,))]
+        return [noise, ("std", np.float32, (form.num_outputs,)), ("log_std", np.float32, (form.num_outputs,))]
     choices = len(form.action.sizes)
     fields: Fields = [
         ("probability", np.float32, (LANES, form.num_outputs)),
         ("log_normaliser", np.float32, (LANES, choices)),
     ]
-    return fields if form.action.kind == "discrete" else [*fields, ("choice_sizes", np.int64, (choices,))]
+    if form.action.kind == "discrete":
+        return fields
+    return [*fields, noise, ("choice_sizes", np.int64, (choices,))]
 
 
 def workspace_dtype(form: NetworkForm) -> "np.dtype[Any]":

@@ -6,12 +6,12 @@ Shapes: D observation size, M parameters.
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit, types
+from numba import njit
 
 from vecac.kernels.mathematics.arithmetic import FAST
 from vecac.kernels.mathematics.layers import sum_gradients
 from vecac.kernels.mathematics.optimizer_steps import adam, rmsprop, scale_and_clip
-from vecac.kernels.plumbing.choosing import chosen_by_type
+from vecac.kernels.plumbing.choosing import chosen_by_type, has_field
 
 
 class Model(NamedTuple):
@@ -19,7 +19,7 @@ class Model(NamedTuple):
 
     settings (1,): SETTINGS. parameters, gradient (1,): parameters_dtype; parameters_M, gradient_M: the
     same memory, flat, float32. mean_M, square_M float32: the moments, of which RMSprop has the second alone.
-    works, sums (num_blocks,): workspace_dtype and SUMS. norm (1,): norm_dtype where observations are
+    works, sums (num_blocks,): workspace_dtype and SUMS. norm (1,): moments.norm_dtype where observations are
     normalised, else ().
     """
 
@@ -33,12 +33,6 @@ class Model(NamedTuple):
     works: Any
     sums: Any
     norm: Any
-
-
-def norm_dtype(obs_size: int) -> "np.dtype[Any]":
-    """What observations are normalised by, as in algorithm/normalization.py: shift and scale (D,), clip."""
-    rows = [(name, np.float32, (obs_size,)) for name in ("shift", "scale")]
-    return np.dtype([*rows, ("clip", np.float32)], align=True)
 
 
 @chosen_by_type(forceinline=True, fastmath=FAST, error_model="numpy")
@@ -57,8 +51,7 @@ def put_obs(model: Any, obs: Any, numbers: Any) -> Any:
             z = norm.clip if z > norm.clip else z
             obs[d] = -norm.clip if z < -norm.clip else z
 
-    norm = model.types[model.fields.index("norm")]
-    return normalised if isinstance(norm, types.Array) else as_it_is
+    return normalised if has_field(model, "norm") else as_it_is
 
 
 @njit

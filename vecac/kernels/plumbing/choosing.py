@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from numba import types
 from numba.extending import overload
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -51,6 +52,11 @@ def _nothing(*_: Any) -> None:
 def has(record: Any, field: str) -> bool:
     """Whether a record's type, as `chosen_by_type` hands it on, has the field."""
     return field in record.fields
+
+
+def has_field(memory: Any, field: str) -> bool:
+    """Whether a NamedTuple's field, by its type, is anything but ()."""
+    return not isinstance(memory.types[memory.fields.index(field)], types.Tuple)
 
 
 def length(record: Any, field: str) -> int:

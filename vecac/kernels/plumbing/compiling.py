@@ -101,9 +101,12 @@ def compile_environment(environment: CompiledEnvironment) -> tuple[Any, Any, Any
     state = types.UniTuple(types.float64, environment.state_size)
     obs = types.UniTuple(types.float64, environment.obs_size)
     uniforms = types.UniTuple(types.float64, environment.num_uniforms)
+    form = environment.action
+    kind = types.float64 if form.kind == "box" else types.int64
+    action = types.UniTuple(kind, form.shape[0]) if form.shape else kind
     transition = types.Tuple((state, types.float64, types.boolean))
     functions: list[Callable[..., Any]] = [environment.reset, environment.step, environment.observe]
-    signatures = [state(uniforms), transition(state, types.int64), obs(state)]
+    signatures = [state(uniforms), transition(state, action), obs(state)]
     file = inspect.getsourcefile(environment.step) if inspect.isfunction(environment.step) else None
     if file is None or not Path(file).is_file():
         raise UsageError(f"a compiled environment's step is {environment.step}, no plain function of a file")
