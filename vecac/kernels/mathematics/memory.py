@@ -69,7 +69,9 @@ def _layers(form: NetworkForm, num_heads: int) -> Fields:
 
 
 def _record(fields: Fields) -> "np.dtype[Any]":
-    return np.dtype(fields, align=True)
+    """numba takes a record for any other one that it begins with, and would leave out what follows. With an
+    end, which takes no room, none begins as another is."""
+    return np.dtype([*fields, ("end", np.float32, (0,))], align=True)
 
 
 def parameters_dtype(form: NetworkForm) -> "np.dtype[Any]":
@@ -84,7 +86,6 @@ def parameters_dtype(form: NetworkForm) -> "np.dtype[Any]":
 
 
 def _log_std(form: NetworkForm) -> Fields:
-    # In front: numba takes a record for any other one that it begins with, and would leave out what follows.
     return [("log_std", np.float32, (form.num_outputs,))] if form.action.kind == "box" else []
 
 
