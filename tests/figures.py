@@ -3,6 +3,7 @@
 import json
 from itertools import zip_longest
 from pathlib import Path
+from statistics import median
 
 from score_rows import Task, summarize_task
 
@@ -66,6 +67,20 @@ def engines(short):
         row = rows[f"fused {num_envs}, training, {threads} thread(s)"]
         label = f"{copies(f'fused {num_envs}')}, {threads} thread{'s' if threads > 1 else ''}"
         lines.append(f"| {label} | | | {row['median']:,.0f} | {row['ratio_to_notebook']['median']:,.0f} |")
+    return lines
+
+
+def beyond_defaults():
+    """What kernels reach with other networks and environments, from beyond_defaults.py."""
+    lines = [
+        "| environment | trained by | env steps a second | times | beside |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for row in record("beyond_defaults", "all")["rows"]:
+        speed, ratio = median(row["env_steps_per_s"]), row["ratio"]["median"]
+        lines.append(
+            f"| {row['environment']} | {row['name']} | {speed:,.0f} | {ratio:,.2f} | {row['beside']} |"
+        )
     return lines
 
 

@@ -120,16 +120,62 @@ def env_steps_to_solve(engine, seed):
         return made.env_steps
 
 
+def difference(ours, theirs):
+    """z by Mann & Whitney's U test (1947)."""
+    wins = sum((a > b) + 0.5 * (a == b) for a in ours for b in theirs)
+    n, m = len(ours), len(theirs)
+    z = (wins - n * m / 2) / math.sqrt(n * m * (n + m + 1) / 12)
+    print(f"medians {statistics.median(ours):,} and {statistics.median(theirs):,}; z = {z:.2f}")
+    return z
+
+
 @pytest.mark.slow
 def test_fused_and_sync_need_equally_many_env_steps():
-    """Mann & Whitney's U test (1947) of 20 seeds each, two-sided at 1 %: |z| below 2.58."""
+    """20 seeds each, two-sided at 1 %: |z| below 2.58."""
     seeds = range(1, 21)
     fused, sync = ([env_steps_to_solve(engine, seed) for seed in seeds] for engine in ("fused", "sync"))
     assert max(fused) < 1_000_000
     assert max(sync) < 1_000_000
-    wins = sum((a > b) + 0.5 * (a == b) for a in fused for b in sync)
-    z = (wins - 20 * 20 / 2) / math.sqrt(20 * 20 * (20 + 20 + 1) / 12)
-    print(
-        f"median env steps: fused {statistics.median(fused):,}, sync {statistics.median(sync):,}; z = {z:.2f}"
+    assert abs(difference(fused, sync)) < 2.58
+
+
+WIDE = {
+    "hidden_sizes": (32, 32),
+    "separate_critic": True,
+    "norm_obs": True,
+    "norm_reward": True,
+    "normalize_advantage": True,
+    "td_lambda": 0.9,
+    "reward_scale": 0.3,
+    "learning_rate": 2e-3,
+    "max_grad_norm": 0.5,
+}
+
+
+def last_returns(env_id, total, seed, **settings):
+    """Mean return of the last 100 episodes of a run."""
+    config = Config(env_id=env_id, num_envs=8, seed=seed, **WIDE, **settings)
+    episodes = EpisodeStatistics()
+    with closing(make_engine(resolve(config)[0], torch.device("cpu"), 1)) as made:
+        made.reset()
+        while made.env_steps < total:
+            left = math.ceil((total - made.env_steps) / (config.num_envs * config.n_rollout))
+            episodes.add(made.iterate(left).episodes)
+    return episodes.mean_return
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("env_id", "total", "settings"),
+    [
+        ("CartPole-v1", 60_000, {"activation": "tanh"}),
+        ("Pendulum-v1", 160_000, {"n_rollout": 64, "gamma": 0.95, "value_loss": "mse"}),
+    ],
+)
+def test_kernels_learn_as_torch_does(env_id, total, settings):
+    """Everything at once, 20 seeds each, two-sided at 1 %."""
+    fused, by_torch = (
+        [last_returns(env_id, total, seed, **settings, **choice) for seed in range(1, 21)]
+        for choice in ({"engine": "fused"}, {"learner": "torch"})
     )
-    assert abs(z) < 2.58
+    assert abs(difference(fused, by_torch)) < 2.58

@@ -129,18 +129,30 @@ def test_a_torn_rollout_is_not_gone_on_from(tmp_path):
 
 
 def test_what_a_step_may_be_asked_for_is_tried():
-    assert [*probes(FRAGILE)] == [0, 1]
-    assert [*probes(PICK)] == [(a, b) for a in range(3) for b in range(2)]
-    tried = [*probes(PUSH)]
-    assert len(tried) == len(set(tried)) == 4 * 4
-    assert {first for first, _ in tried} == {-1.0, 0.0, 0.25, 1.5}
+    assert probes(FRAGILE) == [0, 1]
+    assert probes(PICK) == [(a, b) for a in range(3) for b in range(2)]
+    tried = probes(PUSH)
+    assert len(tried) == len(set(tried)) == 3 * 3
+    assert {first for first, _ in tried} == {-1.0, 0.25, 1.5}
     assert min(second for _, second in tried) == -0.5
+    many = probes(dataclasses.replace(PUSH, action_bounds=((2000.0, 3000.0),) * 6))
+    assert len(many) == 100
+    assert all({action[u] for action in many} == {2000.0, 2500.0, 3000.0} for u in range(6))
+
+
+def test_what_was_not_raised_is_not_named():
+    with make(num_envs=8) as engine:
+        engine.reset()
+        records = engine.memory.environments
+        records["state"][3, 0] = DIVIDE
+        assert find_fault(FRAGILE, records, records[:0], ValueError()) is None
+        assert "ZeroDivisionError" in find_fault(FRAGILE, records, records[:0], ZeroDivisionError())
 
 
 def test_a_policy_that_is_not_finite_is_not_put_down_to_the_environment():
     with make(num_envs=8, environment=PUSH) as engine:
         engine.reset()
-        engine.memory.model.parameters["fc1_bias"][:] = math.nan
+        engine.memory.model.parameters["log_std"][:] = 89.0  # whose exponential overflows
         assert engine.iterate(5).diverged
         assert np.isfinite(engine.memory.environments["state"]).all()
 

@@ -8,7 +8,7 @@ import kernel_support
 import numpy as np
 import pytest
 import torch
-from kernel_support import LINE, PICK, PUSH, LineEnv
+from kernel_support import LINE, PICK, PUSH, LineEnv, PushEnv
 from support import SMALL, explained, run
 
 from vecac.config import Config
@@ -154,6 +154,13 @@ def test_so_it_is_with_actions_of_several_numbers(env_id, environment):
     for what in ("state", "reward", "end"):
         with pytest.raises(UsageError, match=r"after action \(.+, .+\) in the state \(.*make them one"):
             compare(env_id, changed(environment, what))
+
+
+def test_bounds_are_compared_as_float32_rounds_them(monkeypatch):
+    bounds = ((-0.1, 0.1), (-math.pi, math.pi))
+    low, high = np.array(bounds).T
+    monkeypatch.setattr(PushEnv, "action_space", gym.spaces.Box(low, high, dtype=np.float64))
+    assert is_taken("Push-v0", dataclasses.replace(PUSH, action_bounds=bounds))
 
 
 def test_other_bounds_of_actions_are_refused():

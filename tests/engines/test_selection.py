@@ -125,6 +125,13 @@ def test_a_compiled_form_of_other_sizes_than_gymnasiums_is_refused(monkeypatch, 
     assert re.search(f"fused is out: {said}", lines[0])
 
 
+@pytest.mark.parametrize("engine", ["fused", "sync"])
+def test_a_standard_deviation_that_nothing_has_is_refused(engine):
+    config, _ = resolve(Config(engine=engine, log_std_init=-1.0, num_envs=2))
+    with pytest.raises(UsageError, match=r"^--log-std-init -1.0 does nothing: CartPole-v1 takes discrete"):
+        make_engine(config, CPU, 1)
+
+
 def test_the_time_limit_is_the_registered_one():
     sizes = {"num_envs": 1, "n_rollout": 200, **SMALL}
     config = Config(engine="fused", learner="compiled", env_id="MountainCar-v0", **sizes)

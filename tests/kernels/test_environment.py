@@ -1,6 +1,7 @@
 import dataclasses
 import math
 
+import numpy as np
 import pytest
 
 from vecac.actions import ActionForm
@@ -28,13 +29,19 @@ def test_no_actions_and_two_kinds_of_them_are_refused(given):
         dataclasses.replace(CARTPOLE, **given)
 
 
-@pytest.mark.parametrize("bounds", [(math.nan, 1.0), (0.0, math.nan), (1.0, 0.5)])
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        *(((math.nan, 1.0),), ((1.0, 0.5),), ((math.inf, math.inf),), ((None, 1.0),), ((-1, 1, 3),)),
+        *((-1.0, 1.0), [(-1.0, 1.0)], np.array([[-1.0, 1.0]]), zip([-1.0], [1.0], strict=True)),
+    ],
+)
 def test_bounds_that_are_none_are_refused(bounds):
-    with pytest.raises(UsageError, match=r"^a compiled environment's action_bounds have"):
-        dataclasses.replace(CARTPOLE, num_actions=(), action_bounds=(bounds,))
+    with pytest.raises(UsageError, match=r"action_bounds are .*, which must be a tuple with a pair"):
+        dataclasses.replace(CARTPOLE, num_actions=(), action_bounds=bounds)
 
 
-@pytest.mark.parametrize("sizes", [(2, 0), (2, True)])
+@pytest.mark.parametrize("sizes", [(2, 0), (2, True), [2, 3], np.array([2, 3])])
 def test_every_choice_has_a_size(sizes):
     with pytest.raises(UsageError, match=r"^a compiled environment's num_actions is"):
         dataclasses.replace(CARTPOLE, num_actions=sizes)

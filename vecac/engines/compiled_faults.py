@@ -3,8 +3,9 @@
 A kernel tells that something was raised, or that a gradient is not finite, but not where.
 """
 
-from collections.abc import Iterator
-from itertools import islice, product
+import math
+import random
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ def find_fault(
         if not _are_finite(episode["episode_return"]):
             return f"compiled environment {episode['environment']} {_reward_by(episode)}"
     for index, record in enumerate(records):
-        fault = _find_fault_of(environment, record, raised is not None)
+        fault = _find_fault_of(environment, record, raised)
         if fault is not None:
             return f"compiled environment {index} {fault}"
     return None
@@ -47,7 +48,7 @@ def _reward_by(episode: Any) -> str:
     return f"gave a reward that is not finite in float32, by step {episode['length']} of its episode"
 
 
-def _find_fault_of(environment: CompiledEnvironment, record: Any, has_raised: bool) -> str | None:
+def _find_fault_of(environment: CompiledEnvironment, record: Any, raised: Exception | None) -> str | None:
     if not _are_finite(record["episode_return"]):
         return _reward_by(record)
     state = tuple(record["state"].tolist())
@@ -56,28 +57,33 @@ def _find_fault_of(environment: CompiledEnvironment, record: Any, has_raised: bo
         obs = environment.observe(state)
         if not _are_finite(obs):
             return f"shows the observation {obs}, which is not finite in float32, {where}"
-        if has_raised:
+        if raised is not None:
             for action in probes(environment):
                 environment.step(state, action)
             uniforms = _last_uniforms(record, environment.num_uniforms)
             where = f"at a reset with the uniforms {uniforms}"
             environment.reset(uniforms)
     except Exception as error:
+        if raised is not None and type(error) is not type(raised):
+            return None  # this is not what has happened
         return f"raised {type(error).__name__}: {error}, {where}"
     return None
 
 
-def probes(environment: CompiledEnvironment, most: int = 100) -> Iterator[Any]:
-    """Actions that a step may be asked for: all choices, or as many; of real numbers, ends and middles of
-    their bounds, and 0."""
+def probes(environment: CompiledEnvironment, most: int = 100) -> list[Any]:
+    """Actions that a step may be asked for: all choices, or some; of real numbers, ends and middles."""
     form = environment.action
     if form.kind == "discrete":
-        return iter(range(form.num_actions))
-    if form.kind == "multi-discrete":
-        return islice(product(*map(range, form.sizes)), most)
-    bounds = np.array(environment.action_bounds, np.float32).clip(-FAR, FAR)
-    parts = [sorted({low, (low + high) / 2, high, min(max(0.0, low), high)}) for low, high in bounds.tolist()]
-    return islice(product(*parts), most)
+        return [*range(form.num_actions)]
+    parts: list[Any] = [[*range(size)] for size in form.sizes]
+    if form.kind == "box":
+        bounds = np.array(environment.action_bounds, np.float32)
+        low, high = np.where(np.isfinite(bounds), bounds, [-FAR, FAR]).T
+        parts = np.stack([low, (low + high) / 2, high], axis=1).tolist()
+    if math.prod(map(len, parts)) <= most:
+        return [*product(*parts)]
+    draw = random.Random(0)
+    return [tuple(map(draw.choice, parts)) for _ in range(most)]
 
 
 def _last_uniforms(record: Any, count: int) -> tuple[float, ...]:

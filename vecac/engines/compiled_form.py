@@ -58,7 +58,7 @@ def require_same_steps(
 def _require_same_bounds(env_id: str, environment: CompiledEnvironment, space: Any) -> None:
     if environment.action_bounds:
         ours = np.array(environment.action_bounds, np.float32)
-        theirs = np.stack([space.low.ravel(), space.high.ravel()], axis=1)
+        theirs = np.stack([space.low.ravel(), space.high.ravel()], axis=1).astype(np.float32)
         if not np.array_equal(ours, theirs):
             raise UsageError(
                 f"--env-id {env_id}: the actions of its compiled form have the bounds {ours.tolist()}, "

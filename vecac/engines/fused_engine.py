@@ -144,13 +144,13 @@ class FusedEngine:
                 break
         rates = rates_at(self._settings, self.env_steps - self.memory.endings_TN.size)
         last_update = self._shared.last_update(float(progress["grad_norm"]), *rates)
-        diverged = not last_update.has_finite_gradient()
+        diverged = not (last_update.has_finite_gradient() and self.network.is_finite())
         if diverged and (fault := self._find_fault()) is not None:
             raise EnvironmentFault(fault)
         return Report(EpisodeRows(self._finished().copy()), last_update, math.nan, math.nan, diverged)
 
     def last_rollout(self) -> None:
-        """None: the kernels keep no rollouts."""
+        """None: what the kernels keep, if anything, is no Rollout."""
 
     def largest_reward(self) -> float:
         """The largest absolute mean reward of an episode, finished by the last call or in progress."""

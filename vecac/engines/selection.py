@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import torch
 
+from vecac.actions import ActionForm
 from vecac.config import Config
 from vecac.config_rules import typed
 from vecac.engines.capabilities import Wish, fastest_engine, obstacle
@@ -72,6 +73,7 @@ def engine_maker(config: Config, device: torch.device, num_threads: int) -> Call
         return lambda seed: _make_on_gymnasium(replace(config, seed=seed), device, num_threads)
     environment = find(config.env_id)
     assert environment is not None
+    _require_use(config, environment.action)
     kernels = Kernels(compile_environment(environment))
     require_same_steps(config, environment, kernels.functions)
     time_limit = config.max_episode_steps or find_spec(config.env_id).max_episode_steps
@@ -93,11 +95,13 @@ def make_learner(
 ) -> Learner:
     """The learner of a resolved config; UsageError if a setting of it does nothing here."""
     obs_size, seeds = environments.obs_size, seed_sequences(config.seed)
-    if config.log_std_init and environments.action.kind != "box":
-        raise UsageError(
-            f"{typed('log_std_init', config.log_std_init)} does nothing: {config.env_id} takes "
-            f"{environments.action}; leave it out"
-        )
+    _require_use(config, environments.action)
     if config.learner == "torch":
         return TorchLearner(config, obs_size, environments.action, device, seeds)
     return CompiledLearner(config, obs_size, environments.action, num_threads, seeds)
+
+
+def _require_use(config: Config, action: ActionForm) -> None:
+    if config.log_std_init and action.kind != "box":
+        said = typed("log_std_init", config.log_std_init)
+        raise UsageError(f"{said} does nothing: {config.env_id} takes {action}; leave it out")

@@ -18,14 +18,14 @@ class CompiledEnvironment:
         registered one.
     observe: state -> obs (obs_size,), rounded to float32 by who asks.
     num_actions: an action is an int in [0, num_actions); or, of a tuple of such numbers, a tuple of ints.
-    action_bounds: or an action is a tuple of floats, each of which float32 holds and which lies within
-        these bounds, a pair (low, high) for each; infinite ones are none.
+    action_bounds: or an action is a tuple of floats, clipped to these bounds, a pair (low, high) for each, as
+        float32 rounds both; infinite ones are none.
 
     They are compiled one by one, without fast arithmetic. A function that they call must be decorated
     with numba.extending.register_jitable. Constants are as they stand when a run starts.
 
     Raises:
-        UsageError: a size is no int from 1; there are no actions, or two kinds of them; a bound is no number.
+        UsageError: a size is no int from 1; there are no actions, or two kinds of them; bounds are none.
     """
 
     reset: Callable[[Any], Any]
@@ -40,14 +40,18 @@ class CompiledEnvironment:
     def __post_init__(self) -> None:
         for name in ("num_uniforms", "state_size", "obs_size"):
             _require_size(name, getattr(self, name))
-        if (self.num_actions == ()) == (self.action_bounds == ()):
+        left_out = [
+            isinstance(given, tuple) and not given for given in (self.num_actions, self.action_bounds)
+        ]
+        if sum(left_out) != 1:
             raise UsageError("a compiled environment has either num_actions or action_bounds")
-        choices = self.num_actions if isinstance(self.num_actions, tuple) else (self.num_actions,)
-        for choice in choices:
-            _require_size("num_actions", choice)
-        for low, high in self.action_bounds:
-            if math.isnan(low) or math.isnan(high) or low > high:
-                raise UsageError(f"a compiled environment's action_bounds have ({low}, {high})")
+        for size in self.num_actions if isinstance(self.num_actions, tuple) else (self.num_actions,):
+            _require_size("num_actions", size)
+        if not isinstance(self.action_bounds, tuple) or not all(map(_are_bounds, self.action_bounds)):
+            raise UsageError(
+                f"a compiled environment's action_bounds are {self.action_bounds!r}, which must be a tuple "
+                "with a pair (low, high) for each number of an action"
+            )
 
     @property
     def action(self) -> ActionForm:
@@ -62,3 +66,11 @@ class CompiledEnvironment:
 def _require_size(name: str, size: Any) -> None:
     if type(size) is not int or size < 1:
         raise UsageError(f"a compiled environment's {name} is {size!r}, which must be an int from 1")
+
+
+def _are_bounds(pair: Any) -> bool:
+    """Whether they are two floats with a finite number between them."""
+    if not isinstance(pair, tuple) or [isinstance(bound, int | float) for bound in pair] != [True, True]:
+        return False
+    low, high = pair
+    return bool(low <= high and low < math.inf and high > -math.inf)

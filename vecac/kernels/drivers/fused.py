@@ -174,13 +174,13 @@ def learn(memory: Any, goal: float) -> Any:
     return progress.finished + rows > memory.finished.size
 
 
-@chosen_by_type()
+@chosen_by_type(forceinline=True)
 def _num_rounds(memory: Any) -> Any:
     """Of an iteration: passes with a barrier behind each."""
     return (lambda memory: 2) if has_field(memory, "kept") else lambda memory: 1
 
 
-@chosen_by_type()
+@chosen_by_type(forceinline=True)
 def _work_on(memory: Any, block: Any, is_second: Any, reset: Any, step: Any, observe: Any) -> Any:
     """One pass over a block."""
 
@@ -196,7 +196,7 @@ def _work_on(memory: Any, block: Any, is_second: Any, reset: Any, step: Any, obs
     return in_two if has_field(memory, "kept") else in_one
 
 
-@chosen_by_type()
+@chosen_by_type(forceinline=True)
 def _finish(memory: Any, is_second: Any, goal: Any) -> Any:
     """What follows a pass over all blocks; whether to stop here."""
 

@@ -123,7 +123,7 @@ def _action_of(action_U: Any, blank: Any) -> Any:
         action = blank.action
         for u in range(len(action)):
             # What is no number is the policy's fault, not to be put down to the environment.
-            number = 0.0 if math.isnan(action_U[u]) else np.float64(action_U[u])
+            number = np.float64(action_U[u]) if math.isfinite(action_U[u]) else 0.0
             action = tuple_setitem(action, u, min(max(number, blank.bounds_U2[u, 0]), blank.bounds_U2[u, 1]))
         return action
 
