@@ -146,6 +146,7 @@ GENERATED = {
     "README.md": {"speed": lambda: figures.engines(short=True), "scores": figures.scores_in_short},
     "docs/performance.md": {
         "engines": lambda: figures.engines(short=False),
+        "beyond": figures.beyond_defaults,
         "peers": figures.peers,
         "solve": figures.solve,
     },
