@@ -139,8 +139,8 @@ def test_a_run_that_fails_is_a_row_and_the_study_goes_on(tmp_path, capsys):
         (["--keep", ".", "--workers", "3"], "leave --workers and --cluster out"),
         (["--env-id", "Nowhere-v0"], "Nowhere"),
         (
-            ["--engine", "fused", "--vary", "td-lambda=0,0.9"],
-            "setting 2 (--td-lambda 0.9): --td-lambda 0.9 does not go",
+            ["--engine", "fused", "--vary", "activation=relu,elu"],
+            "setting 2 (--activation elu): --activation elu does not go",
         ),
         (["--num-threads", "4"], "--num-threads 4 does nothing in a study"),
         (["--resume", "logs"], "is not a study's folder"),

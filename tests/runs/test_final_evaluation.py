@@ -12,7 +12,7 @@ from vecac.train import main, train
 
 def test_the_best_parameters_are_evaluated_and_told_beside_worse_last_ones(tmp_path, capsys):
     """A constant learning rate that unlearns what it had solved."""
-    flags = "--engine fused --learning-rate 1e-3 --seed 8 --eval-episodes 20".split()
+    flags = "--engine fused --learning-rate 1e-3 --seed 2 --eval-episodes 20".split()
     assert main([*flags, "--log-dir", str(tmp_path)]) == 0
     (run_dir,) = tmp_path.iterdir()
     result = json.loads((run_dir / "result.json").read_text())

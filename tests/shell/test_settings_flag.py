@@ -71,7 +71,7 @@ def test_a_shipped_file_is_named_by_its_environment(trained):
     [
         ("--settings Nowhere-v0", "--settings Nowhere-v0 cannot be read"),
         ("--settings Pendulum-v1 --resume logs/run", "--settings does not go with --resume"),
-        ("--settings Pendulum-v1 --engine fused", "does not go with --engine fused"),
+        ("--settings Pendulum-v1 --engine fused --activation elu", "does not go with --engine fused"),
     ],
 )
 def test_what_is_wrong_is_one_line(trained, capsys, arguments, said):

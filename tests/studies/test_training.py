@@ -36,7 +36,7 @@ SETTINGS = {
         "norm_obs": True,
         "norm_reward": True,
         "hidden_sizes": (16, 16),
-        "engine": "auto",
+        "engine": "sync",
     },
 }
 SAME = (
