@@ -1,20 +1,21 @@
 """The memory that the fused engine's kernels work on.
 
-Shapes: T rollout steps, S = T + 1, N environments, U numbers of an action.
+Shapes: N environments.
 """
 
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from vecac.algorithm.rollout import Rollout
 from vecac.config_parts import LearningSettings
 from vecac.kernels.drivers import fused
-from vecac.kernels.drivers.rollout_kernels import Memory as RolloutMemory
-from vecac.kernels.drivers.rollout_kernels import Returns
 from vecac.kernels.drivers.stepping import Blank, environment_dtype
 from vecac.kernels.drivers.two_passes import Kept
 from vecac.kernels.environment import CompiledEnvironment
+from vecac.learners.compiled_learner import allocate_returns, kernel_memory
 from vecac.learners.kernel_parameters import KernelParameters, aligned
 from vecac.seeding import SeedSequences
 from vecac.transition import WINDOW
@@ -69,22 +70,11 @@ def _blank(environment: CompiledEnvironment) -> Blank:
 
 
 def _kept(settings: LearningSettings, environment: CompiledEnvironment, shared: KernelParameters) -> Kept:
-    form, block = environment.action, (settings.n_rollout, settings.num_envs)
-
-    def zeros(dtype: Any, *shape: int) -> Any:
-        return np.zeros(shape, dtype)
-
-    counts = block[0] + 1, *block[:1] * 3
-    rollout = RolloutMemory(
-        model=shared.model,
-        noise_TNU=zeros(np.float64, 0, 0, 0),
-        returns=Returns(*(zeros(np.float32, count, block[1]) for count in counts)),
-        obs_SND=zeros(np.float32, block[0] + 1, block[1], environment.obs_size),
-        action_TNU=zeros(form.dtype, *block, *(form.shape or (1,))),
-        reward_TN=zeros(np.float32, *block),
-        terminated_TN=zeros(np.bool_, *block),
-        truncated_TN=zeros(np.bool_, *block),
-        valid_TN=np.ones(block, np.bool_),
-        final_obs_TND=zeros(np.float32, 0, block[1], environment.obs_size),
-    )
-    return Kept(rollout, shared.return_moments, zeros(np.float64, block[1]))
+    num_steps, num_envs = settings.n_rollout, settings.num_envs
+    sizes = num_steps, num_envs, environment.obs_size, environment.action
+    rollout = Rollout(*sizes, hides_final_obs=False, device=torch.device("cpu"))
+    rollout.valid_TN.fill(True)
+    memory = kernel_memory(shared.model, np.zeros((0, 0, 0)), (), rollout)
+    # V of an observation that a reset has hidden is found at once: it is not kept itself.
+    memory = memory._replace(returns=allocate_returns(num_steps, num_envs))
+    return Kept(memory, shared.return_moments, np.zeros(num_envs))

@@ -148,6 +148,11 @@ def make_returns(settings: LearningSettings, num_steps: int, num_envs: int) -> A
     """Memory for what targets need that look further ahead than a step, kernels.Returns; () if none does."""
     if settings.td_lambda == 0 and not settings.normalize_advantage:
         return ()
+    return allocate_returns(num_steps, num_envs)
+
+
+def allocate_returns(num_steps: int, num_envs: int) -> kernels.Returns:
+    """All zero."""
     counts = num_steps + 1, num_steps, num_steps, num_steps
     return kernels.Returns(*(np.zeros((count, num_envs), np.float32) for count in counts))
 
