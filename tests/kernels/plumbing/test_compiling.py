@@ -4,10 +4,13 @@ import dataclasses
 import functools
 import os
 import time
+from pathlib import Path
 
+import numpy as np
 import pytest
 from kernel_support import LINE
 from numba import njit
+from numba.core.errors import TypingError
 from support import edit, run
 
 from vecac.errors import UsageError
@@ -135,6 +138,40 @@ def test_a_kernel_takes_no_other_arguments_than_it_was_compiled_for():
     assert kernel(130, 3) == 44
     with pytest.raises(TypeError, match="No matching definition"):
         kernel("130", 3)
+
+
+COUNTING = """
+from learner_support import discrete
+from numba import njit, typeof
+from vecac.config import Config
+from vecac.kernels.mathematics.model import update
+from vecac.kernels.plumbing.compiling import specialise
+from vecac.learners.kernel_parameters import KernelParameters
+from vecac.seeding import seed_sequences
+
+model = KernelParameters(Config(), 4, discrete(2), seed_sequences(1)).model
+arguments = model, 128, 1e-3, 1
+plain = njit(update.py_func)
+kernel = specialise(update, *arguments)
+plain.compile(kernel.signatures[0])
+for each in (kernel, plain):
+    (code,) = each.inspect_llvm().values()
+    print("call void @NRT_incref" in code or "call void @vecac.NRT_incref" in code)
+"""
+
+
+def test_a_kernel_counts_no_references(package, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]), prepend=os.pathsep)
+    assert run("-c", COUNTING) == (0, "False\nTrue\n", "")
+
+
+def test_a_kernel_makes_no_array():
+    def sum_of_ones():
+        return np.ones(3).sum()
+
+    assert compile_environment(dataclasses.replace(LINE, reset=lambda uniforms: (np.ones(3).sum(), 0.0)))
+    with pytest.raises(TypingError):
+        specialise(sum_of_ones)
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ PARTS = {
         "numba.core.cpu:CPUContext.cast",
         "numba.core.cpu:CPUContext.codegen",
         "numba.core.cpu:CPUContext.make_array",
+        "numba.core.options:DefaultOptions._nrt",
         "numba.cpython.unsafe.tuple:tuple_setitem",
         "numba.types:ExternalFunction",
         "llvmlite.ir:IRBuilder.atomic_rmw",

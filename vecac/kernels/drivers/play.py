@@ -5,7 +5,6 @@ Shapes: N environments, L lanes.
 
 from typing import Any
 
-import numpy as np
 from numba import njit
 
 from vecac.kernels.drivers.stepping import begin_episode, sample_action, take, tuple_of
@@ -13,6 +12,10 @@ from vecac.kernels.mathematics import layers, mlp
 from vecac.kernels.mathematics.memory import LANES
 from vecac.kernels.mathematics.model import put_obs
 from vecac.kernels.mathematics.policy import act_greedily
+from vecac.kernels.plumbing.numba_internals import tuple_setitem
+
+_FIRST = tuple(range(LANES))
+"""The environments that the lanes begin with."""
 
 
 @njit
@@ -50,7 +53,7 @@ def play(
     work, parameters = memory.model.works[0], memory.model.parameters[0]
     num_envs = environments.size
     layers.take_in(parameters, work)
-    index_L = np.arange(LANES)
+    index_L = _FIRST
     for lane in range(min(LANES, num_envs)):
         _begin(memory, environments[lane], lane, reset, observe)
     num_begun, num_left = LANES, num_envs
@@ -69,7 +72,7 @@ def play(
             if work.terminated[lane] or environment.length >= most_steps:
                 terminated_N[index_L[lane]] = work.terminated[lane]
                 num_left -= 1
-                index_L[lane] = num_begun
+                index_L = tuple_setitem(index_L, lane, num_begun)
                 num_begun += 1
                 if index_L[lane] < num_envs:
                     _begin(memory, environments[index_L[lane]], lane, reset, observe)

@@ -81,32 +81,32 @@ def begin_episode(environment: Any, reset: Any, blank: Blank) -> None:
 
 
 @chosen_by_type()
-def _draw_noise(environment: Any, work: Any, lane: Any) -> Any:
-    """What draws a lane's action, as policy.act takes it, from its environment's stream."""
+def _act(environment: Any, work: Any, now: Any, lane: Any) -> Any:
+    """policy.act for a lane, with noise from its environment's stream."""
 
-    def of_a_choice(environment: Any, work: Any, lane: int) -> Any:
-        return (next_uniform(environment),)
+    def on_one_choice(environment: Any, work: Any, now: int, lane: int) -> None:
+        act(work, now, lane, (next_uniform(environment),))
 
-    def of_choices(environment: Any, work: Any, lane: int) -> Any:
+    def on_choices(environment: Any, work: Any, now: int, lane: int) -> None:
         for u in range(work.noise.shape[1]):
             work.noise[lane, u] = next_uniform(environment)
-        return work.noise[lane]
+        act(work, now, lane, work.noise[lane])
 
-    def of_a_gaussian(environment: Any, work: Any, lane: int) -> Any:
+    def on_numbers(environment: Any, work: Any, now: int, lane: int) -> None:
         for u in range(work.noise.shape[1]):
             work.noise[lane, u] = next_normal(environment)
-        return work.noise[lane]
+        act(work, now, lane, work.noise[lane])
 
     if has(work, "std"):
-        return of_a_gaussian
-    return of_choices if has(work, "noise") else of_a_choice
+        return on_numbers
+    return on_choices if has(work, "noise") else on_one_choice
 
 
 @njit
 def sample_action(environment: Any, work: Any, now: int, lane: int) -> None:
     """An action by a lane's heads of step `now`, which draws on its environment's stream."""
     find_distribution(work, now, lane)
-    act(work, now, lane, _draw_noise(environment, work, lane))
+    _act(environment, work, now, lane)
 
 
 @chosen_by_type()

@@ -33,6 +33,10 @@ KERNELS = Path(__file__).parents[1]
 _DECORATING = threading.Lock()
 """numba has one setting of the cache's folder for all threads."""
 
+_OF_KERNELS: dict[str, Any] = {"error_model": "numpy", **numba_internals.UNCOUNTED}
+
+_OF_ENVIRONMENTS: dict[str, Any] = {"error_model": "python"}  # may make arrays: they are users' own
+
 KEPT_SECONDS = 30 * 24 * 3600
 """After so long without use a cache is deleted."""
 
@@ -86,7 +90,7 @@ def specialise(function: Any, *args: Any) -> Any:
 def _specialise_once(function: Callable[..., Any], arg_types: tuple[Any, ...]) -> Any:
     """What a process has compiled serves all who ask for it."""
     sources = b"".join(path.read_bytes() for path in sorted(KERNELS.rglob("*.py")))
-    return _compile(function, arg_types, _cache_folder(sources))
+    return _compile(function, arg_types, _cache_folder(sources), _OF_KERNELS)
 
 
 def compile_environment(environment: CompiledEnvironment) -> tuple[Any, Any, Any]:
@@ -115,7 +119,7 @@ def compile_environment(environment: CompiledEnvironment) -> tuple[Any, Any, Any
     folder = None if reached is None else _cache_folder(reached.encode())
     try:
         reset, step, observe = (
-            _compile(*pair, folder, "python") for pair in zip(functions, signatures, strict=True)
+            _compile(*pair, folder, _OF_ENVIRONMENTS) for pair in zip(functions, signatures, strict=True)
         )
     except Exception as error:  # numba refuses in many ways
         reason = " ".join(str(error).split())
@@ -139,19 +143,21 @@ def _require_unchanged(functions: Sequence[Callable[..., Any]]) -> None:
 
 
 def _compile(
-    function: Callable[..., Any], signature: Any, folder: Path | None, error_model: str = "numpy"
+    function: Callable[..., Any], signature: Any, folder: Path | None, options: dict[str, Any]
 ) -> Any:
     """A dispatcher with this one signature, kept in the folder if there is one and it can be used."""
     if folder is not None:
         try:
-            return _dispatcher(function, signature, folder, error_model)
+            return _dispatcher(function, signature, folder, options)
         except Exception:
             # A damaged file in the cache, a full disk; or the function itself, which shows below.
             shutil.rmtree(folder, ignore_errors=True)
-    return _dispatcher(function, signature, None, error_model)
+    return _dispatcher(function, signature, None, options)
 
 
-def _dispatcher(function: Callable[..., Any], signature: Any, folder: Path | None, error_model: str) -> Any:
+def _dispatcher(
+    function: Callable[..., Any], signature: Any, folder: Path | None, options: dict[str, Any]
+) -> Any:
     with _DECORATING:
         before = numba.config.CACHE_DIR
         try:
@@ -159,8 +165,8 @@ def _dispatcher(function: Callable[..., Any], signature: Any, folder: Path | Non
             dispatcher = njit(
                 nogil=True,
                 cache=folder is not None,
-                error_model=error_model,
                 pipeline_class=numba_internals.SelfContainedCompiler,
+                **options,
             )(function)
         finally:
             numba.config.CACHE_DIR = before

@@ -21,6 +21,10 @@ from numba.extending import intrinsic
 
 PREFIX = "vecac."
 
+UNCOUNTED: dict[str, Any] = {"_nrt": False}
+"""Of `njit`: nobody counts references to arrays, nor makes or returns one; who calls a kernel holds what it
+works on. To count them all takes more time than a small network."""
+
 
 class SelfContainedCompiler(Compiler):
     """numba's compiler, for `njit(pipeline_class=...)`, with a library that shares no function."""
