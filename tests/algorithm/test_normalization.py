@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from vecac.algorithm import normalization
 from vecac.algorithm.normalization import ObservationNorm, RunningMoments
 
 
@@ -15,6 +16,18 @@ def batches(sizes, shape=(3,), seed=0):
 
 def merge(moments, rows):
     moments.merge(torch.tensor(rows.mean(axis=0)), torch.tensor(rows.var(axis=0)), len(rows))
+
+
+def test_on_the_cpu_arrays_are_merged_to_the_bits_that_tensors_are_elsewhere(monkeypatch):
+    on_cpu, elsewhere = (ObservationNorm(3, clip=10.0) for _ in range(2))
+    rows = batches((7, 40, 1))
+    for batch in rows:
+        on_cpu.merge(batch.mean(axis=0), batch.var(axis=0), len(batch))
+    monkeypatch.setattr(normalization, "_fast", lambda numbers: numbers)
+    for batch in rows:
+        merge(elsewhere, batch)
+    for own, other in zip(on_cpu.buffers(), elsewhere.buffers(), strict=True):
+        assert torch.equal(own, other)
 
 
 @pytest.mark.parametrize("shape", [(), (3,)])

@@ -11,6 +11,7 @@ from golden_updates import GOLDEN, ROWS, assert_summary, golden_batches, golden_
 from kernel_support import random_rollout, state_of
 from learner_support import discrete
 
+from vecac.actions import ActionForm
 from vecac.algorithm.rollout import Rollout
 from vecac.algorithm.schedule import Rates
 from vecac.config import Config
@@ -73,6 +74,12 @@ def test_dead_rows_may_hold_anything():
         learner.update(rollout, Rates(1e-3, 0.0))
         results.append(state_of(learner.network))
     assert torch.equal(*results)
+
+
+def test_a_rollout_that_its_kernels_do_not_know_is_refused():
+    learner = make(num_envs=2)
+    with pytest.raises(ValueError, match="the kernels are for "):
+        learner.start_rollout(Rollout(10, 2, 4, ActionForm("box", (1,)), False, CPU))
 
 
 def test_it_starts_from_the_torch_learners_network():

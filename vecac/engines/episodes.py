@@ -44,10 +44,14 @@ class EpisodeTracker:
             valid_TN: which rows are transitions.
         """
         episodes = []
-        for reward_N, ended_N, valid_N in zip(reward_TN, ended_TN, valid_TN, strict=True):
+        num_ended_T, num_valid_T = (mask_TN.sum(axis=1).tolist() for mask_TN in (ended_TN, valid_TN))
+        rows = zip(reward_TN, ended_TN, valid_TN, num_ended_T, num_valid_T, strict=True)
+        for reward_N, ended_N, valid_N, num_ended, num_valid in rows:
             self._return_N += reward_N
             self._length_N += valid_N
-            env_steps += int(np.count_nonzero(valid_N))
+            env_steps += num_valid
+            if not num_ended:
+                continue
             for index in np.flatnonzero(ended_N):
                 episode_return, length = float(self._return_N[index]), int(self._length_N[index])
                 episodes.append(Episode(env_steps, episode_return, length, int(index)))

@@ -64,9 +64,12 @@ class RunningStatistics:
 def _merge(moments: RunningMoments, rows: NDArray[np.float64], is_pinned: bool) -> None:
     """Take in rows (B, ...), found on the host; the device is not waited for."""
 
-    def sent(number: Any) -> torch.Tensor:
+    def sent(number: Any) -> Any:
+        if moments.mean.device.type == "cpu":
+            return number
         tensor = torch.as_tensor(number)
         tensor = tensor.pin_memory() if is_pinned else tensor
         return tensor.to(moments.mean.device, non_blocking=True)
 
-    moments.merge(sent(rows.mean(axis=0)), sent(rows.var(axis=0)), len(rows))
+    mean = rows.mean(axis=0)
+    moments.merge(sent(mean), sent(np.square(rows - mean).mean(axis=0)), len(rows))

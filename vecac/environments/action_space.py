@@ -67,7 +67,7 @@ class ActionSender:
             if not np.isfinite(action).all():
                 remedy = "lower --learning-rate or set --max-grad-norm"
                 raise RunFault(f"the policy draws actions that are not finite: {remedy}")
-            # In the space's own dtype, in which its bounds are.
-            clipped: NDArray[Any] = np.clip(action, self._space.low, self._space.high)
+            # In the space's own dtype, in which its bounds are; np.clip would go through Python first.
+            clipped: NDArray[Any] = np.minimum(np.maximum(action, self._space.low), self._space.high)
             return clipped
         return action if self._start is None else action + self._start

@@ -122,8 +122,8 @@ class GuardedEnv(gym.Wrapper[Observation, Any, Observation, Any]):
             # Tests of identity first: this runs in every env step, and most environments pass them.
             if type(obs) is not np.ndarray or obs.dtype is not self._dtype or obs.shape != self._shape:
                 obs = self._checked(obs)
-            if type(reward) is not float:
-                reward = self._number(reward)
+            if type(reward) is not float:  # NumPy's float64 is one too
+                reward = float(reward) if isinstance(reward, float) else self._number(reward)
             if type(terminated) is not bool or type(truncated) is not bool:
                 terminated, truncated = bool(terminated), bool(truncated)
         except BaseException as error:

@@ -38,7 +38,8 @@ class BlockThreads:
         finally:
             # One that has not woken up yet would find nothing left to do.
             begun = [other for other in others if not other.cancel()]
-            wait(begun)
+            if begun:
+                wait(begun)
         for other in begun:
             other.result()
 

@@ -16,7 +16,7 @@ from vecac.algorithm.schedule import Rates
 from vecac.config_parts import LearningSettings
 from vecac.kernels.drivers import rollout_kernels as kernels
 from vecac.kernels.mathematics.model import Model, update
-from vecac.kernels.plumbing.compiling import specialise
+from vecac.kernels.plumbing.compiling import require_same_types, specialise, trusting
 from vecac.learners.block_threads import BlockThreads
 from vecac.learners.kernel_parameters import KernelParameters, KernelUpdate
 from vecac.learners.optimizers import learning_rate_of
@@ -58,11 +58,12 @@ class CompiledLearner:
         self.network, self.num_threads = self._shared.network, self._threads.count
         self._acting = self._threads if settings.num_envs >= ACTED_FOR_ALONE else BlockThreads(1, blocks)
         self._rollout: Rollout | None = None
-        memory = self._memory = self._bind(Rollout(1, 1, obs_size, action, False, self.device))
-        self._prepare = specialise(kernels.prepare, memory)
-        self._act = specialise(kernels.act, self._threads.counters, 0, memory, 0)
+        example = Rollout(1, 1, obs_size, action, False, self.device)
+        self._memory = memory = kernel_memory(self._shared.model, self._noise_TNU, self._returns, example)
+        self._prepare = trusting(specialise(kernels.prepare, memory))
+        self._act = trusting(specialise(kernels.act, self._threads.counters, 0, memory, 0))
         self._gradient = RolloutGradient(self._threads, memory)
-        self._update = specialise(update, memory.model, 1, 0.1, 1)
+        self._update = trusting(specialise(update, memory.model, 1, 0.1, 1))
 
     def state_dict(self) -> dict[str, Any]:
         """network and optimizer; see Learner."""
@@ -114,8 +115,9 @@ class CompiledLearner:
     def _bind(self, rollout: Rollout) -> kernels.Memory:
         """The memory that the kernels work on, with this rollout's arrays in it."""
         if rollout is not self._rollout:
-            self._rollout = rollout
-            self._memory = kernel_memory(self._shared.model, self._noise_TNU, self._returns, rollout)
+            memory = kernel_memory(self._shared.model, self._noise_TNU, self._returns, rollout)
+            require_same_types(memory, self._memory)
+            self._memory, self._rollout = memory, rollout
             self._actions: Sequence[NDArray[Any]] = [*rollout.tensors.action_TN.numpy()]
         return self._memory
 
@@ -130,11 +132,11 @@ class RolloutGradient:
 
     def __init__(self, threads: BlockThreads, memory: kernels.Memory) -> None:
         self._threads = threads
-        self._differentiate = specialise(kernels.differentiate_rollout, threads.counters, 0, memory)
+        self._differentiate = trusting(specialise(kernels.differentiate_rollout, threads.counters, 0, memory))
         self._looks_ahead = bool(memory.returns)
         if self._looks_ahead:
-            self._evaluate = specialise(kernels.evaluate, threads.counters, 0, memory)
-            self._look_ahead = specialise(kernels.look_ahead, memory)
+            self._evaluate = trusting(specialise(kernels.evaluate, threads.counters, 0, memory))
+            self._look_ahead = trusting(specialise(kernels.look_ahead, memory))
 
     def find(self, memory: kernels.Memory) -> None:
         """Sum it up, over valid rows, in the works of the model."""

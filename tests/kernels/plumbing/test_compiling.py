@@ -15,7 +15,7 @@ from support import edit, run
 
 from vecac.errors import UsageError
 from vecac.kernels.plumbing import compiling
-from vecac.kernels.plumbing.compiling import compile_environment, specialise
+from vecac.kernels.plumbing.compiling import compile_environment, require_same_types, specialise, trusting
 
 # A kernel of one file that calls a function of another: numba's own cache would not see layers.py change.
 SCRIPT = """
@@ -138,6 +138,20 @@ def test_a_kernel_takes_no_other_arguments_than_it_was_compiled_for():
     assert kernel(130, 3) == 44
     with pytest.raises(TypeError, match="No matching definition"):
         kernel("130", 3)
+
+
+def test_a_trusting_kernel_computes_the_same():
+    from vecac.kernels.mathematics.layers import block_size
+
+    kernel = specialise(block_size, 1, 1)
+    assert trusting(kernel)(130, 3) == kernel(130, 3) == 44
+
+
+def test_what_a_kernel_was_not_specialised_for_is_told():
+    require_same_types((np.zeros(2), 1), (np.ones(5), 2))
+    for other in ((np.zeros(2, np.float32), 1), (np.zeros((2, 1)), 1), (np.zeros(4)[::2], 1), np.zeros(2)):
+        with pytest.raises(ValueError, match="the kernels are for "):
+            require_same_types(other, (np.ones(5), 2))
 
 
 COUNTING = """

@@ -32,6 +32,7 @@ PARTS = {
     numba_internals: [
         "numba.core.codegen:JITCodeLibrary._optimize_final_module",
         "numba.core.codegen:JITCodeLibrary.enable_object_caching",
+        "numba.core.compiler:CompileResult.entry_point",
         "numba.core.compiler:Compiler",
         "numba.core.cpu:CPUContext.cast",
         "numba.core.cpu:CPUContext.codegen",
@@ -78,6 +79,7 @@ def test_what_is_used_of_numbas_objects_is_there():
     changed = f"numba.core.compiler.Compiler takes {settings}, no typingctx, targetctx, library any more"
     assert settings == ["typingctx", "targetctx", "library"], changed
     dispatcher = njit(lambda: 0)
+    assert hasattr(dispatcher, "overloads"), "numba's Dispatcher has no overloads any more"
     assert hasattr(dispatcher, "py_func"), (
         f"numba's Dispatcher, of {fingerprint.__name__}, has no py_func any more"
     )

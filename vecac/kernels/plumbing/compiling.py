@@ -86,6 +86,20 @@ def specialise(function: Any, *args: Any) -> Any:
     return _specialise_once(plain_function(function), arg_types)
 
 
+def trusting(kernel: Any) -> Callable[..., Any]:
+    """A specialised kernel that does not look at its arguments' types, which takes longer than most calls do.
+
+    With others than it was specialised for, which `require_same_types` refuses, it writes anywhere in memory.
+    """
+    return numba_internals.entry_point(kernel)
+
+
+def require_same_types(memory: Any, other: Any) -> None:
+    """ValueError: a kernel that was specialised for one does not know the other."""
+    if typeof(memory) != typeof(other):
+        raise ValueError(f"the kernels are for {typeof(other)}, not for {typeof(memory)}")
+
+
 @cache
 def _specialise_once(function: Callable[..., Any], arg_types: tuple[Any, ...]) -> Any:
     """What a process has compiled serves all who ask for it."""

@@ -11,6 +11,7 @@ the same function elsewhere would be handed this one.
 """
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from numba import types
@@ -43,6 +44,13 @@ class _SelfContainedLibrary(JITCodeLibrary):
             if not function.is_declaration and function.linkage.name == "linkonce_odr":
                 function.linkage, function.name = "internal", PREFIX + function.name
         super()._optimize_final_module()
+
+
+def entry_point(kernel: Any) -> Callable[..., Any]:
+    """What a compiled function with one signature calls when it has looked at its arguments' types."""
+    (compiled,) = kernel.overloads.values()
+    called: Callable[..., Any] = compiled.entry_point
+    return called
 
 
 @intrinsic
