@@ -19,6 +19,7 @@ from vecac.algorithm.normalization import RunningMoments
 from vecac.config_parts import LearningSettings
 from vecac.kernels.mathematics.loss import SETTINGS, SUMS
 from vecac.kernels.mathematics.memory import (
+    ALIGNMENT,
     NetworkForm,
     describe_heads,
     num_blocks,
@@ -30,9 +31,6 @@ from vecac.kernels.mathematics.moments import RETURN_MOMENTS, norm_dtype
 from vecac.kernels.mathematics.optimizer_steps import ALPHA, BETA1, BETA2
 from vecac.learners.optimizers import MOMENTS, epsilon_of, require_moments
 from vecac.seeding import SeedSequences, torch_seed
-
-ALIGNMENT = 64
-"""Bytes of a cache line: vector loads that cross one are slow."""
 
 NO_LIMIT = 2**62
 """A time limit that no episode reaches."""

@@ -10,6 +10,7 @@ from numba import typeof
 from vecac.actions import ActionForm
 from vecac.kernels.mathematics.layers import block_size
 from vecac.kernels.mathematics.memory import (
+    ALIGNMENT,
     LANES,
     NetworkForm,
     describe_heads,
@@ -50,6 +51,26 @@ def test_heads_are_outputs_less_the_last_of_their_choice(action, outputs, refere
     describe_heads(form, works)
     assert works["head_output"][0].tolist()[: len(outputs)] == outputs
     assert works["critic"]["head_output"].tolist() == [[0, -1]]
+
+
+def hidden_arrays(dtype, hidden_size, start=0):
+    """The names and places of arrays that are as long as a hidden layer."""
+    for name in dtype.names:
+        inner, offset = dtype.fields[name][:2]
+        if inner.names:
+            yield from hidden_arrays(inner, hidden_size, start + offset)
+        elif inner.shape and inner.shape[-1] == hidden_size:
+            yield name, start + offset
+
+
+@pytest.mark.parametrize("form", FORMS, ids=str)
+def test_what_is_as_long_as_a_hidden_layer_begins_at_a_cache_line_in_every_block(form):
+    form = form._replace(hidden_sizes=tuple(16 for _ in form.hidden_sizes))
+    assert workspace_dtype(form).itemsize % ALIGNMENT == 0
+    for dtype in (parameters_dtype(form), workspace_dtype(form)):
+        places = [*hidden_arrays(dtype, 16)]
+        assert len(places) >= 3
+        assert [(name, place % ALIGNMENT) for name, place in places if place % ALIGNMENT] == []
 
 
 def records_of(dtype):

@@ -19,6 +19,7 @@ from vecac.config import Config
 from vecac.kernels.mathematics.model import update
 from vecac.kernels.plumbing import compiling, fingerprint, numba_internals
 from vecac.kernels.plumbing.numba_internals import (
+    DistinctCompiler,
     SelfContainedCompiler,
     compare_and_swap,
     fetch_add,
@@ -33,6 +34,7 @@ PARTS = {
         "numba.core.codegen:JITCodeLibrary._optimize_final_module",
         "numba.core.codegen:JITCodeLibrary.enable_object_caching",
         "numba.core.compiler:CompileResult.entry_point",
+        "numba.core.compiler:Flags.noalias",
         "numba.core.compiler:Compiler",
         "numba.core.cpu:CPUContext.cast",
         "numba.core.cpu:CPUContext.codegen",
@@ -75,9 +77,9 @@ def test_what_is_used_of_numba_is_there(file, part):
 def test_what_is_used_of_numbas_objects_is_there():
     library = cpu_target.target_context.codegen().create_library("numba_internals")
     assert hasattr(library, "_final_module"), "numba.core.codegen.CodeLibrary has no _final_module any more"
-    settings = [*inspect.signature(Compiler.__init__).parameters][1:4]
-    changed = f"numba.core.compiler.Compiler takes {settings}, no typingctx, targetctx, library any more"
-    assert settings == ["typingctx", "targetctx", "library"], changed
+    settings = [*inspect.signature(Compiler.__init__).parameters][1:]
+    expected = ["typingctx", "targetctx", "library", "args", "return_type", "flags", "locals"]
+    assert settings == expected, f"numba.core.compiler.Compiler takes {settings} now"
     dispatcher = njit(lambda: 0)
     assert hasattr(dispatcher, "overloads"), "numba's Dispatcher has no overloads any more"
     assert hasattr(dispatcher, "py_func"), (
@@ -105,6 +107,20 @@ def test_a_kernel_shares_no_function_with_others(compiler):
     (code,) = kernel.inspect_llvm().values()
     is_shared = "define linkonce_odr" in code
     assert is_shared is (compiler is Compiler)
+
+
+@pytest.mark.parametrize("compiler", [Compiler, DistinctCompiler])
+def test_arrays_that_never_overlap_are_not_looked_at_first(compiler):
+    @njit(pipeline_class=compiler)
+    def add(total, part):
+        for i in range(part.size):
+            total[i] += part[i]
+
+    total = np.ones(100)
+    add(total, np.arange(100.0))
+    assert total.tolist() == [*range(1, 101)]
+    (code,) = add.inspect_llvm().values()
+    assert ("vector.memcheck" in code) is (compiler is Compiler)
 
 
 @njit

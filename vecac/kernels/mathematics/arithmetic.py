@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit
 
 from vecac.kernels.mathematics.memory import LANES
+from vecac.kernels.plumbing.numba_internals import DistinctCompiler
 
 FAST = {"contract", "reassoc", "arcp", "nsz"}
 """Fast arithmetic that still knows NaN and infinity, which full fastmath would compile away."""
@@ -55,7 +56,7 @@ def times(number: Any, a: Any) -> Any:
     return number * a[0], number * a[1], number * a[2], number * a[3]
 
 
-@njit(forceinline=True, fastmath=FAST, error_model="numpy")
+@njit(forceinline=True, fastmath=FAST, error_model="numpy", pipeline_class=DistinctCompiler)
 def affine(weight_IJ: Any, bias_J: Any, x_LI: Any, y_LJ: Any, is_rectified: bool) -> None:
     """y = x W + b of L rows, or max(0, y); I is a multiple of 4."""
     num_inputs, num_outputs = weight_IJ.shape

@@ -24,6 +24,9 @@ from vecac.actions import ActionForm
 
 LANES = 4
 
+ALIGNMENT = 64
+"""Bytes of a cache line: vector loads that cross one are slow."""
+
 MIN_BLOCK, MAX_BLOCKS = 64, 64
 """Environments are dealt to blocks of at most 64, which lets 256 of them be shared out, or, beyond 4,096 of
 them, to 64 blocks, whose gradients then cost next to nothing."""
@@ -74,15 +77,21 @@ def _record(fields: Fields) -> "np.dtype[Any]":
     return np.dtype([*fields, ("end", np.float32, (0,))], align=True)
 
 
+def _up_to_a_line(fields: Fields) -> Fields:
+    """Fields that fill whole cache lines, so that what comes next begins with one."""
+    numbers = -(np.dtype(fields, align=True).itemsize // -4)
+    return [*fields, ("rest", np.float32, (-numbers % (ALIGNMENT // 4),))]
+
+
 def parameters_dtype(form: NetworkForm) -> "np.dtype[Any]":
     """The network: fc1_weight (P, H) and fc2_weight (H padded, H), torch's transposed; heads_weight, the
     policy's outputs, then the value; biases. A critic of its own is such a record too, whose one head is the
     value; log_std (U,) is a Gaussian's.
     """
-    if form.separate_critic:
-        critic = ("critic", _record(_layers(form, 1)))
-        return _record([critic, *_log_std(form), *_layers(form, form.num_outputs)])
-    return _record([*_log_std(form), *_layers(form, form.num_outputs + 1)])
+    if not form.separate_critic:
+        return _record([*_layers(form, form.num_outputs + 1), *_log_std(form)])
+    own = _up_to_a_line([*_layers(form, form.num_outputs), *_log_std(form)])
+    return _record([*own, ("critic", _record(_layers(form, 1)))])
 
 
 def _log_std(form: NetworkForm) -> Fields:
@@ -105,7 +114,7 @@ def _large(form: NetworkForm, num_heads: int, is_policy: bool) -> Fields:
         ]
     weight = ("heads_weight", np.float32, (num_heads, last))
     log_std = _log_std(form) if is_policy else []
-    gradient = ("gradient", _record([*log_std, *_layers(form, num_heads)]))
+    gradient = ("gradient", _record([*_layers(form, num_heads), *log_std]))
     return [weight, *hidden, gradient, ("heads_bias", np.float32, (num_heads,))]
 
 
@@ -135,12 +144,11 @@ def workspace_dtype(form: NetworkForm) -> "np.dtype[Any]":
     obs (2, L, P), hidden (2, L, H), hidden2 (2, L, H), heads (2, L, K): of two steps, the present and the
     next one. d_heads (L, K), d_hidden (L, H), d_hidden2 (L, H): the loss's derivatives. heads_weight (K,
     H), heads_bias (K,): as the kernels know the heads. gradient: summed over rows, with K heads. critic: all
-    of this but obs once more. Large arrays come first: in the first record, and with H a multiple of 16, they
-    start at cache lines.
+    of this but obs once more. Large arrays come first: with H a multiple of 16, they start at cache lines.
     """
     num_heads = padded(len(form.policy_heads()) + (not form.separate_critic), 2)
     action = np.float32 if form.action.kind == "box" else np.int64
-    fields = [
+    fields: Fields = [
         *_large(form, num_heads, True),
         ("obs", np.float32, (2, LANES, padded(form.obs_size, 4))),
         ("heads", np.float32, (2, LANES, num_heads)),
@@ -154,8 +162,9 @@ def workspace_dtype(form: NetworkForm) -> "np.dtype[Any]":
     ]
     if form.separate_critic:
         heads: Fields = [("heads", np.float32, (2, LANES, 2)), ("d_heads", np.float32, (LANES, 2))]
-        fields.append(("critic", _record([*_large(form, 2, False), *heads, *_small(form, 2)])))
-    return _record(fields)
+        critic = _up_to_a_line([*_large(form, 2, False), *heads, *_small(form, 2)])
+        return _record([*_up_to_a_line(fields), ("critic", _record(critic))])
+    return _record(_up_to_a_line(fields))
 
 
 def describe_heads(form: NetworkForm, works: Any) -> None:

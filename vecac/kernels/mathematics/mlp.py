@@ -26,6 +26,7 @@ from vecac.kernels.mathematics.arithmetic import (
 )
 from vecac.kernels.mathematics.memory import LANES
 from vecac.kernels.plumbing.choosing import chosen_by_type, has, where_present
+from vecac.kernels.plumbing.numba_internals import DistinctCompiler
 
 COMPILED = {"fastmath": FAST, "error_model": "numpy"}
 
@@ -184,7 +185,7 @@ def _add_heads_but_the_last(net: Any, hidden: Any, d_hidden: Any) -> Any:
     return last
 
 
-@njit(forceinline=True, fastmath=FAST, error_model="numpy")
+@njit(forceinline=True, fastmath=FAST, error_model="numpy", pipeline_class=DistinctCompiler)
 def _add_inputs(gradient_IJ: Any, begin: int, x_LI: Any, d_LJ: Any) -> None:
     """dW of a layer for inputs from `begin` on."""
     for first in range(begin, gradient_IJ.shape[0], 4):

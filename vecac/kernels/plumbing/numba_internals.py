@@ -37,6 +37,19 @@ class SelfContainedCompiler(Compiler):
         super().__init__(typing_context, target_context, library, *settings)
 
 
+class DistinctCompiler(Compiler):
+    """numba's compiler, for `njit(pipeline_class=...)` of a function whose arrays never overlap.
+
+    Each time that a loop begins, it would look first whether what it writes and what it reads do.
+    """
+
+    def __init__(self, *settings: Any) -> None:
+        *before, flags, after = settings
+        flags = flags.copy()
+        flags.noalias = True
+        super().__init__(*before, flags, after)
+
+
 class _SelfContainedLibrary(JITCodeLibrary):
     def _optimize_final_module(self) -> None:
         """What the kernel calls is linked in by now, and nothing is optimised yet."""
