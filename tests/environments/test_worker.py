@@ -1,6 +1,7 @@
 import os
 import signal
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from faulty_environments import FaultyEnv
@@ -46,6 +47,17 @@ def test_a_list_is_an_observation_too():
     assert env._checked([1.0, 2.0]).tolist() == [1, 2]
     with pytest.raises(EnvironmentFault, match=r"shape \(3,\)"):
         env._checked([1.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize(
+    "reward", [1, 1.0, True, np.float64(1), np.float32(1), np.int8(1), np.ones(())], ids=repr
+)
+def test_a_reward_of_any_kind_of_number_becomes_a_float(reward):
+    env = GuardedEnv(gym.wrappers.TransformReward(CountingEnv(), lambda _: reward), 0)
+    env.reset(seed=1)
+    seen = env.step(0)[1]
+    assert type(seen) is float
+    assert seen == 1
 
 
 def test_info_is_not_sent_on():
