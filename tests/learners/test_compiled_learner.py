@@ -76,10 +76,20 @@ def test_dead_rows_may_hold_anything():
     assert torch.equal(*results)
 
 
-def test_a_rollout_that_its_kernels_do_not_know_is_refused():
+@pytest.mark.parametrize(
+    ("sizes", "action", "refusal"),
+    [
+        ((10, 2, 4), ActionForm("box", (1,)), "the kernels are for "),
+        ((11, 2, 4), discrete(2), r"is for observations \(11, 2, 4\), not \(12, 2, 4\)"),
+        ((10, 3, 4), discrete(2), r"not \(11, 3, 4\)"),
+        ((10, 2, 5), discrete(2), r"not \(11, 2, 5\)"),
+    ],
+)
+def test_a_rollout_that_its_kernels_have_no_room_for_is_refused(sizes, action, refusal):
     learner = make(num_envs=2)
-    with pytest.raises(ValueError, match="the kernels are for "):
-        learner.start_rollout(Rollout(10, 2, 4, ActionForm("box", (1,)), False, CPU))
+    with pytest.raises(ValueError, match=refusal):
+        learner.start_rollout(Rollout(*sizes, action, False, CPU))
+    learner.start_rollout(Rollout(10, 2, 4, discrete(2), False, CPU))
 
 
 def test_it_starts_from_the_torch_learners_network():

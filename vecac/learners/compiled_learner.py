@@ -50,6 +50,7 @@ class CompiledLearner:
         self._generator = np.random.default_rng(seeds.policy)
         self._num_updates, self._learning_rate = 0, settings.learning_rate
         block = settings.n_rollout, settings.num_envs
+        self._sizes = settings.n_rollout + 1, settings.num_envs, obs_size
         self._noise_TNU = np.zeros((*block, *(action.shape or (1,))))
         self._draw = self._generator.standard_normal if action.kind == "box" else self._generator.random
         self._returns = make_returns(settings, *block)
@@ -117,9 +118,16 @@ class CompiledLearner:
         if rollout is not self._rollout:
             memory = kernel_memory(self._shared.model, self._noise_TNU, self._returns, rollout)
             require_same_types(memory, self._memory)
+            self._require_room(rollout)
             self._memory, self._rollout = memory, rollout
             self._actions: Sequence[NDArray[Any]] = [*rollout.tensors.action_TN.numpy()]
         return self._memory
+
+    def _require_room(self, rollout: Rollout) -> None:
+        """ValueError: the kernels would read or write behind the ends of their own arrays."""
+        room, sizes = self._sizes, rollout.obs_SND.shape
+        if sizes[0] > room[0] or sizes[1] > room[1] or sizes[2] != room[2]:
+            raise ValueError(f"the kernels' memory is for observations {room}, not {sizes}")
 
 
 class RolloutGradient:
