@@ -136,20 +136,24 @@ ZOO = {
 
 
 def score_rows(against):
-    """By name, of the newest record that has it beside this peer, and those that go on with its seeds."""
+    """By name, of the newest record that has it beside this peer, and those that go on with its seeds,
+    beside A2C of vecac alone (against nobody) too."""
     rows = {}
     for path in sorted(RECORDS.glob("scores__*.json")):
         record = json.loads(path.read_text())
-        for row in record["rows"] if record["settings"]["against"] == against else ():
+        goes_on = record["settings"].get("seed", 1) > 1
+        beside = ("a2c", "nobody") if goes_on and against == "a2c" else (against,)
+        for row in record["rows"] if record["settings"]["against"] in beside else ():
             name = row["name"]
-            rows[name] = row if record["settings"].get("seed", 1) == 1 else joined(rows[name], row)
+            rows[name] = joined(rows[name], row) if goes_on else row
     return rows
 
 
 def joined(row, more):
     """A row of the runs of both."""
     task = Task(row["env_id"], row["env_steps"], row["score"])
-    runs = {name: [*own["runs"], *more["trainers"][name]["runs"]] for name, own in row["trainers"].items()}
+    added = {name: summary["runs"] for name, summary in more["trainers"].items()}
+    runs = {name: [*own["runs"], *added.get(name, [])] for name, own in row["trainers"].items()}
     return summarize_task(task, runs)
 
 
