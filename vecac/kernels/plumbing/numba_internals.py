@@ -40,7 +40,7 @@ class SelfContainedCompiler(Compiler):
 class DistinctCompiler(Compiler):
     """numba's compiler, for `njit(pipeline_class=...)` of a function whose arrays never overlap.
 
-    Each time that a loop begins, it would look first whether what it writes and what it reads do.
+    Compiled by numba's own, each loop looks, whenever it begins, whether what it writes and what it reads do.
     """
 
     def __init__(self, *settings: Any) -> None:
